@@ -81,21 +81,23 @@ def predict(
     if output: write_text(output, answers); print(f"{len(texts):,} answers: {output}")
     else: sys.stdout.write(answers)
 
-# %% ../nbs/13_cli.ipynb #656ba3f8
+# %% ../nbs/13_cli.ipynb #2f26f110
 @app.command()
 def evaluate(
     model:Annotated[Optional[str], typer.Argument(help="A run or a saved classifier; without it the newest run")]=None,
     data:Annotated[str, typer.Option(help="Folder with test.csv and classes.txt, or sample")]="sample",
     output:Annotated[Optional[Path], typer.Option("--output", "-o", help="JSON file for the figures")]=None,
     device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]="auto",
+    pipeline:Annotated[bool, typer.Option("--pipeline", help="Also ask transformers' pipeline the same texts, and compare every answer")]=False,
 ):
     "Test a trained model on a data set's test.csv."
     import json
     from newsclf.run import evaluate_folder
     if output and output.exists(): raise UserError("the file exists", "a new file", str(output))
     from newsclf.evaluate import format_report
-    result = evaluate_folder(chosen_run(model), data, device)
+    result = evaluate_folder(chosen_run(model), data, device, pipeline)
     print(format_report(result))
+    if pipeline: print("\npipeline: {other_labels:,} other labels in {rows:,} rows, probabilities differ by {largest_difference:.1e} at most".format(**result["pipeline"]))
     if output: write_text(output, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
 @app.command()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['QUIET', 'PRESETS', 'CHOICES', 'RANGES', 'LIBRARIES', 'UserError', 'nearest', 'Config', 'check_value', 'read_config',
            'make_config', 'set_seed', 'choose_device', 'choose_precision', 'processor_name', 'machine',
-           'installed_version', 'versions', 'file_digest', 'atomic_path', 'write_text', 'need_disk']
+           'installed_version', 'versions', 'show_bars', 'file_digest', 'atomic_path', 'write_text', 'need_disk']
 
 # %% ../nbs/00_core.ipynb #4ba91ca9
 import difflib, hashlib, os, platform, shutil, sys, tomllib
@@ -62,9 +62,9 @@ class Config:
     validation_size:float = 0.1 # Share of the training file kept for validation
     trainer:dict = field(default_factory=dict) # Any other field of TrainingArguments
 
-# %% ../nbs/00_core.ipynb #d7cefdb1
+# %% ../nbs/00_core.ipynb #70b7a8b3
 PRESETS = dict(
-    quickstart=dict(data="sample", model="minilm", epochs=5.0, batch_size=16, learning_rate=1e-4),
+    quickstart=dict(data="sample", model="minilm", epochs=3.0, batch_size=16, learning_rate=1e-4),
     chapter=dict(data="fancyzhx/ag_news", model="bert-base-cased"))
 
 # %% ../nbs/00_core.ipynb #805e4952
@@ -189,6 +189,14 @@ def installed_version(
 def versions()->dict: # Name to version, None where not installed
     "Versions of Python, newsclf and the libraries a result depends on"
     return dict(python=platform.python_version()) | {name:installed_version(name) for name in ("newsclf", *LIBRARIES)}
+
+# %% ../nbs/00_core.ipynb #c333fc94
+def show_bars()->bool:
+    "Whether progress bars have somebody to look at them"
+    if os.environ.get("TQDM_DISABLE"): return False
+    if sys.stderr.isatty(): return True
+    from transformers.utils import is_in_notebook
+    return is_in_notebook()
 
 # %% ../nbs/00_core.ipynb #52df61ec
 def file_digest(

@@ -4,15 +4,17 @@
 
 # %% auto #0
 __all__ = ['SAMPLE', 'find_data', 'read_utf8', 'read_classes', 'label_id', 'quote_fault', 'read_rows', 'check_classes',
-           'join_text', 'read_news', 'split_rows', 'as_datasets', 'read_hub', 'NewsData', 'load_news', 'tokenize_parts']
+           'join_text', 'read_news', 'split_rows', 'as_datasets', 'read_hub', 'NewsData', 'load_news', 'dataset_bars',
+           'tokenize_parts']
 
-# %% ../nbs/01_data.ipynb #d125b9e5
+# %% ../nbs/01_data.ipynb #e858500f
 import csv, io
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 import pandas as pd
 import newsclf
-from .core import UserError, file_digest
+from .core import UserError, file_digest, show_bars
 
 # %% ../nbs/01_data.ipynb #52e5695e
 SAMPLE = Path(newsclf.__file__).parent/"sample"
@@ -196,7 +198,18 @@ def load_news(
     check_classes(train["label"], names, f"{data}/train.csv")
     return NewsData(as_datasets(*split_rows(train, size, split, seed), test), names, sources, kind)
 
-# %% ../nbs/01_data.ipynb #a21d5e25
+# %% ../nbs/01_data.ipynb #885215f5
+@contextmanager
+def dataset_bars():
+    "Bars of `datasets` only where somebody looks at them"
+    import datasets
+    off = datasets.are_progress_bars_disabled()
+    if not show_bars(): datasets.disable_progress_bars()
+    try: yield
+    finally:
+        if not off: datasets.enable_progress_bars()
+
+# %% ../nbs/01_data.ipynb #1aca2ca5
 def tokenize_parts(
     parts, # `DatasetDict` with columns text and label
     tokenizer, # A transformers tokenizer
@@ -205,4 +218,4 @@ def tokenize_parts(
     "Replace text by token ids, cut at `max_length`; columns input_ids, attention_mask, length, label and, for BERT, token_type_ids"
     def encode(rows): return tokenizer(rows["text"], truncation=True, max_length=max_length, return_length=True)
     drop = [c for c in parts["train"].column_names if c != "label"]
-    return parts.map(encode, batched=True, remove_columns=drop, desc="tokens")
+    with dataset_bars(): return parts.map(encode, batched=True, remove_columns=drop, desc="tokens")

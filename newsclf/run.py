@@ -8,13 +8,13 @@ __all__ = ['new_run_name', 'claim_folder', 'without_path', 'command_line', 'sour
            'save_and_compare', 'evaluate_run', 'closing_words', 'evaluate_folder', 'list_runs', 'format_runs',
            'newest_run']
 
-# %% ../nbs/09_run.ipynb #385d4711
+# %% ../nbs/09_run.ipynb #0b258e36
 import datetime, json, os, subprocess, sys, time
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 import numpy as np
-from .core import Config, UserError, atomic_path, choose_device, choose_precision, file_digest, machine, need_disk, set_seed, versions, write_text
+from .core import Config, UserError, atomic_path, choose_device, choose_precision, file_digest, machine, need_disk, set_seed, show_bars, versions, write_text
 
 # %% ../nbs/09_run.ipynb #0a6b0203
 def new_run_name(
@@ -97,22 +97,22 @@ class Clock:
         try: yield
         finally: self.seconds[phase] = round(time.perf_counter() - start, 2)
 
-# %% ../nbs/09_run.ipynb #f2dbe881
+# %% ../nbs/09_run.ipynb #2ac818b5
 def prepare(
     cfg:Config, # The run's configuration
     say, # Takes lines for the user
 ): # (device, precision, reasons, data, model, tokenizer, base)
     "All that comes before training, refusing what cannot work"
     from newsclf.data import load_news
+    news = load_news(cfg.data, cfg.revision, cfg.validation_size, cfg.split, cfg.seed)
+    say(f"data: {news.kind}; classes {', '.join(news.names)}")
+    for part,rows in news.parts.items(): say(f"{part} rows: {len(rows):,}")
     from newsclf.model import find_model, load_tokenizer, new_classifier
     from newsclf.train import check_trainer_options
     check_trainer_options(cfg.trainer)
     device,why = choose_device(cfg.device)
     precision,because = choose_precision(cfg.precision, device)
     say(f"device: {device} ({why})\nprecision: {precision} ({because})\nrandom seed: {cfg.seed}")
-    news = load_news(cfg.data, cfg.revision, cfg.validation_size, cfg.split, cfg.seed)
-    say(f"data: {news.kind}; classes {', '.join(news.names)}")
-    for part,rows in news.parts.items(): say(f"{part} rows: {len(rows):,}")
     base = find_model(cfg.model, cfg.revision)
     tokenizer = load_tokenizer(base, cfg.max_length)
     set_seed(cfg.seed)
@@ -169,7 +169,7 @@ def run_job(
     say(closing_words(metrics, out, clock))
     return out
 
-# %% ../nbs/09_run.ipynb #75ca484e
+# %% ../nbs/09_run.ipynb #abf47d21
 def tokenize_rows(
     news, # `NewsData`
     tokenizer, # The base model's
@@ -205,7 +205,6 @@ def evaluate_run(predictor, news, out):
     "Figures of validation and test, the report, the picture, the predictions"
     from tqdm.auto import tqdm
     from newsclf.evaluate import draw_confusion, format_report
-    from newsclf.train import show_bars
     metrics = {}
     for part in ("validation","test"):
         metrics[part],proba = evaluate_part(predictor, news.parts[part], lambda b: tqdm(b, desc=part, disable=not show_bars(), leave=False))
@@ -222,22 +221,24 @@ def closing_words(metrics, out, clock):
             f"time: {sum(clock.seconds.values()):.0f} s, of which training {clock.seconds['train']:.0f} s\n\n"
             f"next: newsclf predict --model {out} \"Oil slips as tankers return to port\"")
 
-# %% ../nbs/09_run.ipynb #c02a4f12
+# %% ../nbs/09_run.ipynb #b62da424
 def evaluate_folder(
     model, # A run or a saved classifier
     data:str="sample", # 'sample', or a folder with test.csv and classes.txt
     device:str="auto", # auto, cuda, mps or cpu
-)->dict: # From `score`
+    pipeline:bool=False, # Also ask transformers' pipeline the same, and compare
+)->dict: # From `score`; with `pipeline` also what `compare_with_pipeline` found
     "Figures of a saved model on a data set's test.csv"
-    from datasets import Dataset
     from newsclf.data import find_data, read_classes, read_news
-    from newsclf.predict import Predictor
+    from newsclf.predict import Predictor, compare_with_pipeline
     folder = find_data(data, ("test.csv","classes.txt"))
     names = read_classes(folder/"classes.txt")
     df = read_news(folder/"test.csv", names)
+    from datasets import Dataset
     predictor = Predictor(model, device)
     if predictor.names != names: raise UserError(f"classes {', '.join(names)}", f"the model's: {', '.join(predictor.names)}", str(folder/"classes.txt"))
-    return evaluate_part(predictor, Dataset.from_pandas(df, preserve_index=False))[0]
+    result,proba = evaluate_part(predictor, Dataset.from_pandas(df, preserve_index=False))
+    return result | dict(pipeline=compare_with_pipeline(predictor, df["text"].tolist(), proba)) if pipeline else result
 
 # %% ../nbs/09_run.ipynb #7cbc6479
 def list_runs(
