@@ -21,19 +21,19 @@ app = typer.Typer(help="Fine-tune BERT to sort news, and use what came of it.", 
 @app.callback()
 def common(debug:Annotated[bool, typer.Option("--debug", help="Show the traceback of an error")]=False): pass
 
-# %% ../nbs/13_cli.ipynb #ca473ade
+# %% ../nbs/13_cli.ipynb #27374ec9
 @app.command()
 def train(
-    data:Annotated[Optional[str], typer.Option(help="Folder with train.csv, test.csv, classes.txt, or a dataset id on the hub; without it, the bundled sample")]=None,
-    model:Annotated[Optional[str], typer.Option(help="minilm, a model folder, or a model id on the hub such as bert-base-cased")]=None,
-    preset:Annotated[Optional[str], typer.Option(help="quickstart (bundled sample, minilm) or chapter (bert-base-cased on AG News); without it quickstart, or with --data the chapter's hyper-parameters")]=None,
+    data:Annotated[Optional[str], typer.Option(help="Folder with train.csv, test.csv, classes.txt, or a dataset id on the hub [sample, the bundled one]")]=None,
+    model:Annotated[Optional[str], typer.Option(help="minilm, a model folder, or a model id on the hub such as bert-base-cased [minilm]")]=None,
+    preset:Annotated[Optional[str], typer.Option(help="quickstart (bundled sample, minilm) or chapter (bert-base-cased on AG News from the hub) [quickstart]")]=None,
     config:Annotated[Optional[Path], typer.Option(help="TOML file; flags override it")]=None,
     out:Annotated[Optional[Path], typer.Option(help="Folder for the run; without it runs/DATE-N")]=None,
     revision:Annotated[Optional[str], typer.Option(help="Branch, tag or commit of what comes from the hub")]=None,
     seed:Annotated[Optional[int], typer.Option(help="Seed of every random choice [1122]")]=None,
     device:Annotated[Optional[str], typer.Option(help="auto, cuda, mps or cpu [auto]")]=None,
     precision:Annotated[Optional[str], typer.Option(help="auto, bf16 or float32 [auto]")]=None,
-    epochs:Annotated[Optional[float], typer.Option(help="Passes over the training rows [2; quickstart more]")]=None,
+    epochs:Annotated[Optional[float], typer.Option(help="Passes over the training rows [2]")]=None,
     batch_size:Annotated[Optional[int], typer.Option(help="Rows a step; halve it if memory runs out [24]")]=None,
     learning_rate:Annotated[Optional[float], typer.Option(help="Peak learning rate, falling linearly to 0 [5e-5]")]=None,
     weight_decay:Annotated[Optional[float], typer.Option(help="AdamW's weight decay [0.01]")]=None,

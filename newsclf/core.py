@@ -62,9 +62,9 @@ class Config:
     validation_size:float = 0.1 # Share of the training file kept for validation
     trainer:dict = field(default_factory=dict) # Any other field of TrainingArguments
 
-# %% ../nbs/00_core.ipynb #70b7a8b3
+# %% ../nbs/00_core.ipynb #9b77a2f7
 PRESETS = dict(
-    quickstart=dict(data="sample", model="minilm", epochs=3.0, batch_size=16, learning_rate=1e-4),
+    quickstart=dict(data="sample", model="minilm"),
     chapter=dict(data="fancyzhx/ag_news", model="bert-base-cased"))
 
 # %% ../nbs/00_core.ipynb #805e4952
@@ -101,21 +101,19 @@ def read_config(
         if name not in known: raise UserError(f"unknown setting {name!r}", where=str(path), do=nearest(name, known))
     return values
 
-# %% ../nbs/00_core.ipynb #3670a85c
+# %% ../nbs/00_core.ipynb #09f2f9e7
 def make_config(
-    preset:str|None=None, # 'quickstart', 'chapter', or None: chosen by whether data are named
+    preset:str|None=None, # 'quickstart' or 'chapter'; None for what the file says, else quickstart
     file=None, # A TOML file
     **flags, # Values that override both; None means not given
 )->Config:
     "The run's configuration from preset, file and flags, the later winning"
     given = read_config(file) if file else {}
-    preset = preset or given.pop("preset", None)
-    given.pop("preset", None)
-    flags = {name:value for name,value in flags.items() if value is not None}
-    preset = preset or ("chapter" if "data" in given or "data" in flags else "quickstart")
+    named = given.pop("preset", "quickstart")
+    preset = preset or named
     if preset not in PRESETS: raise UserError(f"unknown preset {preset!r}", do=nearest(preset, PRESETS))
     values = dict(PRESETS[preset])
-    for source,where in ((given, str(file)), (flags, "")):
+    for source,where in ((given, str(file)), ({k:v for k,v in flags.items() if v is not None}, "")):
         values |= {name:check_value(name, value, where) for name,value in source.items()}
     return Config(**values)
 
