@@ -14,14 +14,14 @@ import typer
 from . import __version__
 from .core import CHOICES, Config, UserError, make_config, nearest, versions, write_text
 
-# %% ../nbs/13_cli.ipynb #15a582bd
+# %% ../nbs/13_cli.ipynb #f12c7823
 app = typer.Typer(help="Fine-tune BERT to sort news, and use what came of it.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, context_settings=dict(help_option_names=["-h","--help"]))
 
 @app.callback()
 def common(debug:Annotated[bool, typer.Option("--debug", help="Show the traceback of an error")]=False): pass
 
-# %% ../nbs/13_cli.ipynb #27374ec9
+# %% ../nbs/13_cli.ipynb #ead6a6f4
 @app.command()
 def train(
     data:Annotated[Optional[str], typer.Option(help="Folder with train.csv, test.csv, classes.txt, or a dataset id on the hub [sample, the bundled one]")]=None,
@@ -49,7 +49,7 @@ def train(
     from newsclf.run import run_job
     run_job(cfg, out)
 
-# %% ../nbs/13_cli.ipynb #6a814c73
+# %% ../nbs/13_cli.ipynb #aad51e98
 def chosen_run(
     model:str|None, # What --model said
 )->Path: # A run or a saved classifier
@@ -81,7 +81,7 @@ def predict(
     if output: write_text(output, answers); print(f"{len(texts):,} answers: {output}")
     else: sys.stdout.write(answers)
 
-# %% ../nbs/13_cli.ipynb #2f26f110
+# %% ../nbs/13_cli.ipynb #81826c5c
 @app.command()
 def evaluate(
     model:Annotated[Optional[str], typer.Argument(help="A run or a saved classifier; without it the newest run")]=None,
@@ -115,7 +115,7 @@ def runs(folder:Annotated[Path, typer.Argument(help="Folder of runs")]=Path("run
     from newsclf.run import format_runs, list_runs
     print(format_runs(list_runs(folder)))
 
-# %% ../nbs/13_cli.ipynb #057016bd
+# %% ../nbs/13_cli.ipynb #9c9fa558
 BAD_PAIRS = [ # (library, versions that fail, what it means)
     ("torch", "<2.10", "newsclf is tried with torch 2.10 and later"),
     ("transformers", "<5", "the options of Trainer have other names before 5"),
@@ -132,7 +132,7 @@ def bad_versions(
     return [f"{name} {installed[name]}: {why}. Type: pip install -c constraints.txt -e ." for name,spec,why in BAD_PAIRS
             if installed.get(name) and SpecifierSet(spec).contains(installed[name], prereleases=True)]
 
-# %% ../nbs/13_cli.ipynb #9f9ce56c
+# %% ../nbs/13_cli.ipynb #23b2b156
 @app.command()
 def doctor():
     "Say what is installed, which device and precision would be used and why, and what is known to fail."
@@ -149,7 +149,7 @@ def doctor():
     print("\n" + ("\n".join(bad) if bad else "no combination that is known to fail"))
     if bad: raise typer.Exit(1)
 
-# %% ../nbs/13_cli.ipynb #f41cb7fe
+# %% ../nbs/13_cli.ipynb #544c436a
 def fail(
     message:str, # For the user
     code:int, # Exit code

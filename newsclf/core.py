@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
-# %% ../nbs/00_core.ipynb #ebf25a20
+# %% ../nbs/00_core.ipynb #6a670584
 class UserError(ValueError):
     "A problem the user can mend: what was found, what was expected, where, and what to do"
     def __init__(self,
@@ -23,11 +23,10 @@ class UserError(ValueError):
         do:str="", # The next step
     ):
         self.found,self.expected,self.where,self.do = found,expected,where,do
-        head = f"{where}: {found}" if where else found
-        parts = [head, f"expected {expected}" if expected else "", do]
-        super().__init__(". ".join(p for p in parts if p) + ".")
+        head = (f"{where}: " if where else "") + found + (f"; expected {expected}" if expected else "")
+        super().__init__(". ".join(p for p in (head, do) if p) + ("" if do.endswith("?") else "."))
 
-# %% ../nbs/00_core.ipynb #a3847b1b
+# %% ../nbs/00_core.ipynb #9bbb6667
 def nearest(
     word:str, # What was written
     words, # What may be written
@@ -36,12 +35,12 @@ def nearest(
     close = difflib.get_close_matches(word, list(words), n=1)
     return f"Did you mean {close[0]!r}?" if close else f"Known are: {', '.join(sorted(words))}"
 
-# %% ../nbs/00_core.ipynb #f9c16a26
+# %% ../nbs/00_core.ipynb #8a7f9e46
 QUIET = dict(HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="true")
 
 for name,value in QUIET.items(): os.environ.setdefault(name, value)
 
-# %% ../nbs/00_core.ipynb #9dd95197
+# %% ../nbs/00_core.ipynb #5b1233cf
 @dataclass(frozen=True)
 class Config:
     "Everything that decides a run"
@@ -62,12 +61,12 @@ class Config:
     validation_size:float = 0.1 # Share of the training file kept for validation
     trainer:dict = field(default_factory=dict) # Any other field of TrainingArguments
 
-# %% ../nbs/00_core.ipynb #9b77a2f7
+# %% ../nbs/00_core.ipynb #9f93373c
 PRESETS = dict(
     quickstart=dict(data="sample", model="minilm"),
     chapter=dict(data="fancyzhx/ag_news", model="bert-base-cased"))
 
-# %% ../nbs/00_core.ipynb #805e4952
+# %% ../nbs/00_core.ipynb #f9a26f6b
 CHOICES = dict(device=("auto","cuda","mps","cpu"), precision=("auto","bf16","float32"), split=("stratified","plain"))
 RANGES = dict(seed=(0, 2**32-1), epochs=(0.001, 1000), batch_size=(1, 4096), learning_rate=(0, 1), weight_decay=(0, 1), max_grad_norm=(0, 1e6),
               dropout=(0, 0.9), max_length=(8, 8192), validation_size=(0.001, 0.9))
@@ -87,7 +86,7 @@ def check_value(
         raise UserError(f"{name} = {value!r}", "{} from {} to {}".format(name, *RANGES[name]), where)
     return value
 
-# %% ../nbs/00_core.ipynb #244b785d
+# %% ../nbs/00_core.ipynb #ae0af13d
 def read_config(
     path, # A TOML file
 )->dict: # Its values, names checked
@@ -101,7 +100,7 @@ def read_config(
         if name not in known: raise UserError(f"unknown setting {name!r}", where=str(path), do=nearest(name, known))
     return values
 
-# %% ../nbs/00_core.ipynb #09f2f9e7
+# %% ../nbs/00_core.ipynb #72c8b30d
 def make_config(
     preset:str|None=None, # 'quickstart' or 'chapter'; None for what the file says, else quickstart
     file=None, # A TOML file
@@ -117,7 +116,7 @@ def make_config(
         values |= {name:check_value(name, value, where) for name,value in source.items()}
     return Config(**values)
 
-# %% ../nbs/00_core.ipynb #fc41606e
+# %% ../nbs/00_core.ipynb #fe98258c
 def set_seed(
     seed:int=1122, # From the configuration
 ):
@@ -125,7 +124,7 @@ def set_seed(
     import transformers
     transformers.set_seed(seed)
 
-# %% ../nbs/00_core.ipynb #b1e5b809
+# %% ../nbs/00_core.ipynb #9a1e3b38
 def choose_device(
     wanted:str="auto", # auto, cuda, mps or cpu
 )->tuple[str,str]: # The device and the reason
@@ -141,7 +140,7 @@ def choose_device(
         raise UserError(f"device {wanted!r} is not available here", f"one of {', '.join(d for d in have if have[d])}", do="Leave --device out to take the best there is")
     return wanted, "as asked"
 
-# %% ../nbs/00_core.ipynb #4b4350ea
+# %% ../nbs/00_core.ipynb #cc6c9e43
 def choose_precision(
     wanted:str="auto", # auto, bf16 or float32
     device:str="cpu", # From `choose_device`
@@ -157,7 +156,7 @@ def choose_precision(
     if torch.cpu.get_capabilities().get("amx_bf16"): return "bf16", "this CPU has matrix units for bfloat16 (AMX)"
     return "float32", "this CPU has no matrix units for bfloat16 (AMX)"
 
-# %% ../nbs/00_core.ipynb #d41233c9
+# %% ../nbs/00_core.ipynb #85029166
 def processor_name()->str: # As the system calls it
     "Name of the processor"
     info = Path("/proc/cpuinfo")
@@ -173,7 +172,7 @@ def machine()->dict: # Processor, cores, threads, memory in GB, system, GPU
     return dict(cpu=processor_name(), units=units, cores=os.cpu_count(), threads=torch.get_num_threads(), memory_gb=round(memory),
                 system=f"{platform.system()} {platform.machine()}", gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None)
 
-# %% ../nbs/00_core.ipynb #d4a1bfa6
+# %% ../nbs/00_core.ipynb #d986930f
 LIBRARIES = ["torch","transformers","tokenizers","datasets","accelerate","safetensors","huggingface-hub","numpy","pandas","scikit-learn","scipy"]
 
 def installed_version(
@@ -188,7 +187,7 @@ def versions()->dict: # Name to version, None where not installed
     "Versions of Python, newsclf and the libraries a result depends on"
     return dict(python=platform.python_version()) | {name:installed_version(name) for name in ("newsclf", *LIBRARIES)}
 
-# %% ../nbs/00_core.ipynb #c333fc94
+# %% ../nbs/00_core.ipynb #5d823ac4
 def show_bars()->bool:
     "Whether progress bars have somebody to look at them"
     if os.environ.get("TQDM_DISABLE"): return False
@@ -196,14 +195,14 @@ def show_bars()->bool:
     from transformers.utils import is_in_notebook
     return is_in_notebook()
 
-# %% ../nbs/00_core.ipynb #52df61ec
+# %% ../nbs/00_core.ipynb #0803d6f4
 def file_digest(
     path, # A file
 )->str: # sha256, hexadecimal
     "sha256 of a file's bytes"
     with open(path, "rb") as f: return hashlib.file_digest(f, "sha256").hexdigest()
 
-# %% ../nbs/00_core.ipynb #2a1140ad
+# %% ../nbs/00_core.ipynb #840fb12f
 @contextmanager
 def atomic_path(
     path, # Where the finished file or folder shall stand
@@ -228,7 +227,7 @@ def write_text(
     "Write a text file in UTF-8, all or nothing"
     with atomic_path(path) as tmp: tmp.write_text(text, encoding="utf-8", newline="\n")
 
-# %% ../nbs/00_core.ipynb #a5d4d7c9
+# %% ../nbs/00_core.ipynb #452317a0
 def need_disk(
     path, # Folder that will be written to; it need not exist yet
     needed:int, # Bytes

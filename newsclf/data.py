@@ -16,7 +16,7 @@ import pandas as pd
 import newsclf
 from .core import UserError, file_digest, show_bars
 
-# %% ../nbs/01_data.ipynb #52e5695e
+# %% ../nbs/01_data.ipynb #c28dd439
 SAMPLE = Path(newsclf.__file__).parent/"sample"
 
 def find_data(
@@ -30,7 +30,7 @@ def find_data(
         if not (folder/name).is_file(): raise UserError(f"no {name}", ", ".join(files), str(data))
     return folder
 
-# %% ../nbs/01_data.ipynb #2601036f
+# %% ../nbs/01_data.ipynb #fa640089
 def read_utf8(
     path, # A text file
 )->str: # Its content, a byte order mark removed
@@ -44,7 +44,7 @@ def read_utf8(
     if "\0" in text: raise UserError("a NUL byte", "text", line(raw.index(b"\0")), "The file is damaged or not a text file")
     return text
 
-# %% ../nbs/01_data.ipynb #eb6b19de
+# %% ../nbs/01_data.ipynb #851d59d1
 def read_classes(
     path, # classes.txt
 )->list[str]: # Names in the file's order
@@ -57,7 +57,7 @@ def read_classes(
     if len(names) < 2: raise UserError(f"{len(names)} class", "at least two classes", str(path))
     return names
 
-# %% ../nbs/01_data.ipynb #73efe8ec
+# %% ../nbs/01_data.ipynb #2cfa7c2e
 def label_id(
     raw:str, # Class number as written, counted from 1
     n:int, # Number of classes
@@ -66,7 +66,7 @@ def label_id(
     if not (raw.isascii() and raw.isdigit() and 1 <= int(raw) <= n): raise ValueError(f"class {raw[:20]!r}")
     return int(raw) - 1
 
-# %% ../nbs/01_data.ipynb #541b5651
+# %% ../nbs/01_data.ipynb #74a19af9
 def quote_fault(
     error:csv.Error, # From the strict reader
     several:bool, # Does the record reach over several lines?
@@ -75,7 +75,7 @@ def quote_fault(
     if "unexpected end" in str(error) or several: return "a quote that is never closed"
     return "a quote inside a field, not doubled" if "expected after" in str(error) else str(error)
 
-# %% ../nbs/01_data.ipynb #71fade4e
+# %% ../nbs/01_data.ipynb #9f5d2cb1
 def read_rows(
     path, # A CSV file: class, title, description; no header
     names:list[str], # Class names
@@ -96,7 +96,7 @@ def read_rows(
         raise UserError(quote_fault(e, reader.line_num > start) if isinstance(e, csv.Error) else str(e), expected, f"{path}:{start}", "Mend or remove the row") from None
     return rows
 
-# %% ../nbs/01_data.ipynb #d4e95949
+# %% ../nbs/01_data.ipynb #f1a0a85e
 def check_classes(
     labels, # Labels of the training rows, counted from 0
     names:list[str], # Class names
@@ -106,7 +106,7 @@ def check_classes(
     empty = [name for i,name in enumerate(names) if i not in set(labels)]
     if empty: raise UserError(f"no row of class {', '.join(empty)}", f"rows of all {len(names)} classes that classes.txt names", where, "Correct classes.txt or add rows")
 
-# %% ../nbs/01_data.ipynb #7cb6b036
+# %% ../nbs/01_data.ipynb #8c8a83f4
 def join_text(
     title:str, # Headline
     description:str, # Lead
@@ -114,7 +114,7 @@ def join_text(
     "Title and description as one text, backslashes made spaces"
     return f"{title} {description}".replace("\\", " ")
 
-# %% ../nbs/01_data.ipynb #53205ee5
+# %% ../nbs/01_data.ipynb #31b87914
 def read_news(
     path, # A CSV file in AG News' format
     names:list[str], # Class names
@@ -124,7 +124,7 @@ def read_news(
     df["text"] = [join_text(t, d) for t,d in zip(df["title"], df["description"])]
     return df
 
-# %% ../nbs/01_data.ipynb #316e795b
+# %% ../nbs/01_data.ipynb #8635af1d
 def split_rows(
     df:pd.DataFrame, # Rows with a column `label`
     size:float=0.1, # Share for validation
@@ -137,7 +137,7 @@ def split_rows(
     except ValueError as e: raise UserError(f"{len(df)} rows cannot be split: {e}", do="Add rows, or use --split plain") from None
     return tuple(p.reset_index(drop=True) for p in parts)
 
-# %% ../nbs/01_data.ipynb #321802fb
+# %% ../nbs/01_data.ipynb #5bb7ec49
 def as_datasets(
     train:pd.DataFrame, # Training rows
     validation:pd.DataFrame, # Validation rows
@@ -148,7 +148,7 @@ def as_datasets(
     parts = dict(train=train, validation=validation, test=test)
     return DatasetDict({name:Dataset.from_pandas(df, preserve_index=False) for name,df in parts.items()})
 
-# %% ../nbs/01_data.ipynb #37122490
+# %% ../nbs/01_data.ipynb #5acff794
 def read_hub(
     name:str, # Dataset id on the hub, or a local folder laid out like one
     revision:str="", # Branch, tag or commit
@@ -156,7 +156,7 @@ def read_hub(
     "Read a dataset with `text` and `label` from the hub"
     from datasets import ClassLabel, load_dataset
     try: ds = load_dataset(name, revision=revision or None)
-    except Exception as e:
+    except (OSError, ValueError) as e:
         raise UserError(f"the dataset cannot be opened ({type(e).__name__})", "a dataset on the hub, and a network to reach it", name, "Or give --data a folder with train.csv, test.csv and classes.txt") from None
     if not {"train","test"} <= set(ds): raise UserError(f"parts {', '.join(ds)}", "parts train and test", name)
     label = ds["train"].features.get("label")
@@ -167,7 +167,7 @@ def read_hub(
         df["text"] = df["text"].str.replace("\\", " ", regex=False)
     return *frames, label.names, "+".join(ds[part]._fingerprint for part in ("train","test"))
 
-# %% ../nbs/01_data.ipynb #c3ff0b3d
+# %% ../nbs/01_data.ipynb #f1985685
 @dataclass
 class NewsData:
     "A data set, split and checked"
@@ -176,7 +176,7 @@ class NewsData:
     sources:dict # File name to sha256, or dataset id to fingerprint
     kind:str # What was read, in words
 
-# %% ../nbs/01_data.ipynb #bcc6a0c3
+# %% ../nbs/01_data.ipynb #d77e2499
 def load_news(
     data:str="sample", # 'sample', a folder, or a dataset id on the hub
     revision:str="", # Of a dataset on the hub
@@ -198,7 +198,7 @@ def load_news(
     check_classes(train["label"], names, f"{data}/train.csv")
     return NewsData(as_datasets(*split_rows(train, size, split, seed), test), names, sources, kind)
 
-# %% ../nbs/01_data.ipynb #885215f5
+# %% ../nbs/01_data.ipynb #5ec24b0a
 @contextmanager
 def dataset_bars():
     "Bars of `datasets` only where somebody looks at them"
@@ -209,7 +209,7 @@ def dataset_bars():
     finally:
         if not off: datasets.enable_progress_bars()
 
-# %% ../nbs/01_data.ipynb #1aca2ca5
+# %% ../nbs/01_data.ipynb #b8b468fa
 def tokenize_parts(
     parts, # `DatasetDict` with columns text and label
     tokenizer, # A transformers tokenizer

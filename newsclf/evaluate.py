@@ -10,7 +10,7 @@ __all__ = ['CHAPTER', 'compute_accuracy', 'share_interval', 'check_scores', 'sco
 import numpy as np
 from .core import UserError, atomic_path
 
-# %% ../nbs/06_evaluate.ipynb #29dc17f2
+# %% ../nbs/06_evaluate.ipynb #d1d338cf
 def compute_accuracy(
     pred, # `EvalPrediction`: predictions (rows, classes), label_ids (rows,)
 )->dict: # accuracy, from 0 to 1
@@ -18,7 +18,7 @@ def compute_accuracy(
     from sklearn.metrics import accuracy_score
     return dict(accuracy=float(accuracy_score(pred.label_ids, np.argmax(pred.predictions, axis=-1))))
 
-# %% ../nbs/06_evaluate.ipynb #7a84a5c4
+# %% ../nbs/06_evaluate.ipynb #add7ce6e
 def share_interval(
     right:int, # Successes
     n:int, # Trials
@@ -29,7 +29,7 @@ def share_interval(
     ci = binomtest(int(right), int(n)).proportion_ci(confidence, method="wilson")
     return float(ci.low), float(ci.high)
 
-# %% ../nbs/06_evaluate.ipynb #78facc71
+# %% ../nbs/06_evaluate.ipynb #156e8690
 def check_scores(
     proba, # (rows, classes)
     labels, # (rows,) class indices
@@ -43,7 +43,7 @@ def check_scores(
     if labels.min() < 0 or labels.max() >= len(names): raise UserError(f"label {labels.max()}", f"0 to {len(names)-1}")
     return proba / proba.sum(1, keepdims=True), labels
 
-# %% ../nbs/06_evaluate.ipynb #20e13c0a
+# %% ../nbs/06_evaluate.ipynb #249ec331
 def score(
     proba, # (rows, classes) probabilities
     labels, # (rows,) class indices
@@ -60,7 +60,7 @@ def score(
                 macro_f1=float(parts[2].mean()), log_loss=float(log_loss(labels, proba, labels=ids)),
                 classes=classes, confusion=confusion_matrix(labels, said, labels=ids).tolist())
 
-# %% ../nbs/06_evaluate.ipynb #7936d993
+# %% ../nbs/06_evaluate.ipynb #9b49da09
 def format_report(
     result:dict, # From `score`
     digits:int=2, # Decimal places
@@ -76,7 +76,7 @@ def format_report(
     means = [float(np.mean([c[k] for c in classes])) for k in ("precision","recall","f1")]
     return "\n".join([*lines, "", row.format("macro avg", *means, result["rows"])])
 
-# %% ../nbs/06_evaluate.ipynb #e0da1836
+# %% ../nbs/06_evaluate.ipynb #547c01ff
 def draw_confusion(
     result:dict, # From `score`
     path=None, # SVG file to write; None to return the figure for a notebook
@@ -100,7 +100,7 @@ def draw_confusion(
         if path is None: return fig
         with atomic_path(path) as tmp: fig.savefig(tmp, format="svg", metadata={"Date":None, "Creator":None})
 
-# %% ../nbs/06_evaluate.ipynb #5fcfdb91
+# %% ../nbs/06_evaluate.ipynb #459eb289
 CHAPTER = dict(validation_accuracy_epoch_1=0.942583, f1=dict(World=0.96, Sports=0.99, Business=0.92) | {"Sci/Tech":0.93})
 
 def beside_chapter(

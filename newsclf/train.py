@@ -15,7 +15,7 @@ from transformers import DataCollatorWithPadding, PrinterCallback, ProgressCallb
 from transformers.utils import is_in_notebook
 from .core import Config, UserError, nearest, show_bars
 
-# %% ../nbs/05_train.ipynb #e521d416
+# %% ../nbs/05_train.ipynb #4004b8b7
 OWNED = dict(output_dir="out", num_train_epochs="epochs", per_device_train_batch_size="batch_size", learning_rate="learning_rate",
              weight_decay="weight_decay", max_grad_norm="max_grad_norm", seed="seed", use_cpu="device", bf16="precision", fp16="precision")
 CLOSED = ("save_","push_to_hub","hub_","resume_from_checkpoint","load_best_model_at_end","enable_jit_checkpoint","do_","report_to","local_rank",
@@ -31,7 +31,7 @@ def check_trainer_options(
         if name.startswith(CLOSED): raise UserError(f"{name} under [trainer]", "options of the training itself", do="The run folder, its files and its data are looked after by newsclf")
         if name not in known: raise UserError(f"unknown option {name!r} under [trainer]", do=nearest(name, known))
 
-# %% ../nbs/05_train.ipynb #35257292
+# %% ../nbs/05_train.ipynb #d7c36250
 def log_every(
     rows:int, # Training rows
     cfg:Config, # The run's configuration
@@ -58,7 +58,7 @@ def training_arguments(
     try: return TrainingArguments(str(out), **told | cfg.trainer)
     except (ValueError, TypeError) as e: raise UserError(f"Trainer refuses its options: {e}", do="Correct the table [trainer]") from None
 
-# %% ../nbs/05_train.ipynb #82dd42b1
+# %% ../nbs/05_train.ipynb #783b494f
 def log_entry(
     logs:dict, # As `Trainer` hands them to callbacks
     step:int, # Steps done
@@ -83,7 +83,7 @@ def format_entry(
     left = tqdm.format_interval(e["seconds"] / e["step"] * (e["steps"] - e["step"]))
     return f"step {e['step']:,}/{e['steps']:,}  loss {e['loss']:.4f}  learning rate {e['learning_rate']:.2e}  {e['rows_per_s']:.1f} rows/s  {left} left"
 
-# %% ../nbs/05_train.ipynb #7ec136a6
+# %% ../nbs/05_train.ipynb #fc76df41
 class History(TrainerCallback):
     "Keeps every log line in a file and says it"
     def __init__(self,
@@ -105,7 +105,7 @@ class Bar(ProgressCallback):
     "Trainer's progress bar without its own log lines"
     def on_log(self, args, state, control, logs=None, **kwargs): pass
 
-# %% ../nbs/05_train.ipynb #f6dd2552
+# %% ../nbs/05_train.ipynb #ee7eb1a6
 def set_callbacks(
     trainer:Trainer, # Made with `training_arguments`
     path, # history.jsonl
@@ -118,7 +118,7 @@ def set_callbacks(
     rows = trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps * trainer.args.world_size
     trainer.add_callback(History(path, rows, None if notebook else tqdm.write))
 
-# %% ../nbs/05_train.ipynb #ee462637
+# %% ../nbs/05_train.ipynb #d70d03d6
 def fine_tune(
     model, # From `new_classifier`
     tokenizer, # Its tokenizer
