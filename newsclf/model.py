@@ -210,14 +210,14 @@ def plain_state(
     state["classifier.weight"] = state["classifier.weight"] / SCALE
     return state
 
-# %% ../nbs/03_model.ipynb #4457ea85
+# %% ../nbs/03_model.ipynb #93eca7ed
 def save_classifier(
     model, # A fine-tuned model
     tokenizer, # Its tokenizer
     folder, # Appears whole or not at all
 ):
     "Save as a plain transformers folder: safetensors and JSON only"
-    with atomic_path(folder) as tmp:
+    with atomic_path(folder) as tmp, quiet_loading():
         state = plain_state(model) if isinstance(model, BertForSequenceClassification) else None
         model.save_pretrained(tmp, state_dict=state)
         tokenizer.save_pretrained(tmp)

@@ -89,7 +89,7 @@ class Predictor:
         "The most probable label of each text"
         return [self.names[i] for i in self.predict_proba(texts).argmax(1)]
 
-# %% ../nbs/08_predict.ipynb #e2f99e2b
+# %% ../nbs/08_predict.ipynb #e85ef6c4
 def compare_with_pipeline(
     predictor:Predictor, # Ours
     texts:list[str], # Texts
@@ -97,7 +97,8 @@ def compare_with_pipeline(
 )->dict: # rows, other_labels: how often the label differs, largest_difference of a probability
     "Ask `transformers.pipeline` on the same folder, one text at a time, and compare"
     from transformers import pipeline
-    pipe = pipeline("text-classification", model=str(predictor.folder), device=predictor.device)
+    from newsclf.model import quiet_loading
+    with quiet_loading(): pipe = pipeline("text-classification", model=str(predictor.folder), device=predictor.device)
     theirs = [{d["label"]:d["score"] for d in row} for row in pipe(texts, truncation=True, top_k=None)]
     theirs = np.array([[row[n] for n in predictor.names] for row in theirs])
     return dict(rows=len(texts), other_labels=int((theirs.argmax(1) != proba.argmax(1)).sum()), largest_difference=float(abs(theirs - proba).max()))
