@@ -81,7 +81,7 @@ def predict(
     if output: write_text(output, answers); print(f"{len(texts):,} answers: {output}")
     else: sys.stdout.write(answers)
 
-# %% ../nbs/13_cli.ipynb #81826c5c
+# %% ../nbs/13_cli.ipynb #8c652bf1
 @app.command()
 def evaluate(
     model:Annotated[Optional[str], typer.Argument(help="A run or a saved classifier; without it the newest run")]=None,
@@ -96,7 +96,7 @@ def evaluate(
     if output and output.exists(): raise UserError("the file exists", "a new file", str(output))
     from newsclf.evaluate import format_report
     result = evaluate_folder(chosen_run(model), data, device, pipeline)
-    print(format_report(result))
+    print(format_report(result["test"]))
     if pipeline: print("\npipeline: {other_labels:,} other labels in {rows:,} rows, probabilities differ by {largest_difference:.1e} at most".format(**result["pipeline"]))
     if output: write_text(output, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
