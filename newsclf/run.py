@@ -199,7 +199,7 @@ def train_rows(model, tokenizer, tokens, cfg, out, chosen):
     trainer = fine_tune(model, tokenizer, tokens, cfg, out, chosen["device"][0], chosen["precision"][0], compute_accuracy)
     return trainer.accelerator.unwrap_model(trainer.model)
 
-# %% ../nbs/09_run.ipynb #51be9fe2
+# %% ../nbs/09_run.ipynb #5e8ed582
 def save_and_compare(model, tokenizer, news, out, chosen, say=print):
     "Save the model, open it anew, compare on 64 rows"
     from newsclf.model import save_classifier
@@ -221,7 +221,7 @@ def evaluate_run(predictor, news, out):
     save_predictions(proba, news.parts["test"]["label"][:], predictor.names, out/"predictions.parquet")
     write_text(out/"metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
     write_text(out/"report.txt", format_report(metrics["test"]) + "\n")
-    draw_confusion(metrics["test"], out/"confusion.svg", f"{metrics['test']['rows']:,} test rows")
+    write_text(out/"confusion.svg", draw_confusion(metrics["test"], f"{metrics['test']['rows']:,} test rows"))
     return metrics
 
 # %% ../nbs/09_run.ipynb #b42bd17c

@@ -31,7 +31,7 @@ def check_trainer_options(
         if name.startswith(CLOSED): raise UserError(f"{name} under [trainer]", "options of the training itself", do="The run folder, its files and its data are looked after by newsclf")
         if name not in known: raise UserError(f"unknown option {name!r} under [trainer]", do=nearest(name, known))
 
-# %% ../nbs/05_train.ipynb #d7c36250
+# %% ../nbs/05_train.ipynb #dc9b872a
 def log_every(
     rows:int, # Training rows
     cfg:Config, # The run's configuration
@@ -41,6 +41,7 @@ def log_every(
     if steps <= 0: steps = rows * cfg.epochs / cfg.batch_size
     return max(1, min(500, round(steps / 20)))
 
+# %% ../nbs/05_train.ipynb #795d39cc
 def training_arguments(
     cfg:Config, # The run's configuration
     rows:int, # Training rows
