@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['QUIET', 'PRESETS', 'CHOICES', 'RANGES', 'LIBRARIES', 'UserError', 'nearest', 'Config', 'check_value', 'read_config',
            'make_config', 'set_seed', 'choose_device', 'choose_precision', 'processor_name', 'machine',
-           'installed_version', 'versions', 'show_bars', 'file_digest', 'atomic_path', 'write_text', 'need_disk']
+           'installed_version', 'versions', 'show_bars', 'file_digest', 'atomic_path', 'write_text', 'user_path',
+           'need_disk']
 
-# %% ../nbs/00_core.ipynb #4ba91ca9
-import difflib, hashlib, os, platform, shutil, sys, tomllib
+# %% ../nbs/00_core.ipynb #a055c59b
+import difflib, hashlib, os, platform, shutil, subprocess, sys, tomllib
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 # %% ../nbs/00_core.ipynb #6a670584
@@ -40,13 +41,14 @@ QUIET = dict(HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLEL
 
 for name,value in QUIET.items(): os.environ.setdefault(name, value)
 
-# %% ../nbs/00_core.ipynb #5b1233cf
+# %% ../nbs/00_core.ipynb #53a74e1d
 @dataclass(frozen=True)
 class Config:
     "Everything that decides a run"
     data:str = "sample" # Folder with train.csv, test.csv, classes.txt; a dataset id on the hub; or 'sample', the bundled one
     model:str = "minilm" # 'minilm' (weights from the offline extra), a model folder, or a model id on the hub
-    revision:str = "" # Branch, tag or commit of a model or dataset on the hub; empty for its main branch
+    revision:str = "" # Branch, tag or commit of a model on the hub; empty for its main branch
+    data_revision:str = "" # The same of a dataset on the hub
     seed:int = 1122 # Seed of every random choice
     device:str = "auto" # auto, cuda, mps or cpu
     precision:str = "auto" # auto, bf16 or float32
@@ -66,7 +68,7 @@ PRESETS = dict(
     quickstart=dict(data="sample", model="minilm"),
     chapter=dict(data="fancyzhx/ag_news", model="bert-base-cased"))
 
-# %% ../nbs/00_core.ipynb #f9a26f6b
+# %% ../nbs/00_core.ipynb #583c3947
 CHOICES = dict(device=("auto","cuda","mps","cpu"), precision=("auto","bf16","float32"), split=("stratified","plain"))
 RANGES = dict(seed=(0, 2**32-1), epochs=(0.001, 1000), batch_size=(1, 4096), learning_rate=(0, 1), weight_decay=(0, 1), max_grad_norm=(0, 1e6),
               dropout=(0, 0.9), max_length=(8, 8192), validation_size=(0.001, 0.9))
@@ -77,16 +79,17 @@ def check_value(
     where:str="", # File or flag it came from
 ):
     "`value` in the type of the field `name`; `UserError` if it cannot be"
-    kind = {f.name:f.type for f in fields(Config)}[name]
-    if kind is float and type(value) is int: value = float(value)
-    if type(value) is not kind: raise UserError(f"{name} = {value!r}", f"{name} of type {kind.__name__}", where)
+    kinds = {f.name:f.type for f in fields(Config)}
+    if name not in kinds: raise UserError(f"unknown setting {name!r}", where=where, do=nearest(name, kinds))
+    kind = kinds[name]
+    if type(value) is not kind and not (kind is float and type(value) is int): raise UserError(f"{name} = {value!r}", f"{name} of type {kind.__name__}", where)
     if name in CHOICES and value not in CHOICES[name]:
         raise UserError(f"{name} = {value!r}", f"one of {', '.join(CHOICES[name])}", where)
     if name in RANGES and not RANGES[name][0] <= value <= RANGES[name][1]:
-        raise UserError(f"{name} = {value!r}", "{} from {} to {}".format(name, *RANGES[name]), where)
-    return value
+        raise UserError(f"{name} = {value:g}", "{} from {} to {}".format(name, *RANGES[name]), where)
+    return kind(value)
 
-# %% ../nbs/00_core.ipynb #ae0af13d
+# %% ../nbs/00_core.ipynb #606fb6a1
 def read_config(
     path, # A TOML file
 )->dict: # Its values, names checked
@@ -94,10 +97,11 @@ def read_config(
     path = Path(path)
     if not path.is_file(): raise UserError("no such file", "a configuration in TOML", str(path))
     try: values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e: raise UserError(str(e), "valid TOML", str(path)) from None
+    except ValueError as e: raise UserError(str(e).splitlines()[0], "valid TOML", str(path)) from None # TOML and UTF-8 errors are ValueErrors
     known = {f.name for f in fields(Config)} | {"preset"}
     for name in values:
         if name not in known: raise UserError(f"unknown setting {name!r}", where=str(path), do=nearest(name, known))
+    if values.get("preset", "quickstart") not in list(PRESETS): raise UserError(f"unknown preset {values['preset']!r}", where=str(path), do=nearest(str(values["preset"]), PRESETS))
     return values
 
 # %% ../nbs/00_core.ipynb #72c8b30d
@@ -156,12 +160,13 @@ def choose_precision(
     if torch.cpu.get_capabilities().get("amx_bf16"): return "bf16", "this CPU has matrix units for bfloat16 (AMX)"
     return "float32", "this CPU has no matrix units for bfloat16 (AMX)"
 
-# %% ../nbs/00_core.ipynb #85029166
+# %% ../nbs/00_core.ipynb #350a07ae
 def processor_name()->str: # As the system calls it
     "Name of the processor"
     info = Path("/proc/cpuinfo")
     names = [l.split(":",1)[1].strip() for l in info.read_text().splitlines() if l.startswith("model name")] if info.exists() else []
-    return names[0] if names else platform.processor() or platform.machine()
+    if platform.system() == "Darwin": names = [subprocess.run(["sysctl","-n","machdep.cpu.brand_string"], capture_output=True, text=True).stdout.strip()]
+    return "".join(names[:1]) or platform.processor() or platform.machine()
 
 def machine()->dict: # Processor, cores, threads, memory in GB, system, GPU
     "The machine, as far as figures depend on it"
@@ -226,6 +231,14 @@ def write_text(
 ):
     "Write a text file in UTF-8, all or nothing"
     with atomic_path(path) as tmp: tmp.write_text(text, encoding="utf-8", newline="\n")
+
+# %% ../nbs/00_core.ipynb #e69d2714
+def user_path(
+    name, # As the user wrote it
+)->Path:
+    "The path a user means"
+    try: return Path(name).expanduser()
+    except RuntimeError: raise UserError("no such folder", where=str(name)) from None
 
 # %% ../nbs/00_core.ipynb #452317a0
 def need_disk(

@@ -30,7 +30,7 @@ def share_interval(
     ci = binomtest(int(right), int(n)).proportion_ci(confidence, method="wilson")
     return float(ci.low), float(ci.high)
 
-# %% ../nbs/06_evaluate.ipynb #156e8690
+# %% ../nbs/06_evaluate.ipynb #4e91c784
 def check_scores(
     proba, # (rows, classes)
     labels, # (rows,) class indices
@@ -41,7 +41,8 @@ def check_scores(
     if proba.shape != (len(labels), len(names)): raise UserError(f"probabilities of shape {proba.shape}", f"({len(labels)}, {len(names)}): a row a label, a column a class")
     if not len(labels): raise UserError("no rows to evaluate", "at least one")
     if not np.isfinite(proba).all() or abs(proba.sum(1) - 1).max() > 1e-3 or proba.min() < 0: raise UserError("rows that are no probabilities", "values from 0 to 1 that sum to 1")
-    if labels.min() < 0 or labels.max() >= len(names): raise UserError(f"label {labels.max()}", f"0 to {len(names)-1}")
+    bad = labels[(labels < 0) | (labels >= len(names))]
+    if len(bad): raise UserError(f"label {bad[0]}", f"0 to {len(names)-1}")
     return proba / proba.sum(1, keepdims=True), labels
 
 # %% ../nbs/06_evaluate.ipynb #249ec331
@@ -77,7 +78,7 @@ def format_report(
     means = [float(np.mean([c[k] for c in classes])) for k in ("precision","recall","f1")]
     return "\n".join([*lines, "", row.format("macro avg", *means, result["rows"])])
 
-# %% ../nbs/06_evaluate.ipynb #f7978fad
+# %% ../nbs/06_evaluate.ipynb #d348ccda
 def draw_confusion(
     result:dict, # From `score`
     title:str="", # Above the picture
@@ -87,7 +88,7 @@ def draw_confusion(
     from matplotlib.figure import Figure
     names,counts = list(result["classes"]), np.array(result["confusion"])
     shares,side = counts / np.maximum(counts.sum(1, keepdims=True), 1), 1.6 + 0.75 * len(names)
-    with mpl.rc_context({"svg.hashsalt":"newsclf", "svg.fonttype":"none", "font.family":"sans-serif"}):
+    with mpl.rc_context({"svg.hashsalt":"newsclf", "svg.fonttype":"none", "font.family":"sans-serif", "text.parse_math":False}):
         fig = Figure(figsize=(side + 0.6, side), layout="constrained")
         ax = fig.add_subplot()
         ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)

@@ -4,37 +4,39 @@
 
 # %% auto #0
 __all__ = ['model_folder', 'check_texts', 'length_batches', 'batch_logits', 'Predictor', 'compare_with_pipeline', 'csv_texts',
-           'json_texts', 'read_texts', 'answer_rows', 'format_answers', 'output_kind']
+           'json_texts', 'text_lines', 'read_texts', 'answer_rows', 'format_answers', 'output_kind']
 
-# %% ../nbs/08_predict.ipynb #6b2e6e8f
+# %% ../nbs/08_predict.ipynb #8549c6d5
 import csv, io, json, sys
 from pathlib import Path
 import numpy as np
-from .core import UserError, atomic_path, choose_device
-from .data import join_text, quote_fault, read_utf8
+from .core import UserError, choose_device, user_path
+from .data import csv_records, decode_utf8, join_text, read_utf8
 
-# %% ../nbs/08_predict.ipynb #59c83958
+# %% ../nbs/08_predict.ipynb #f3a8d12a
 def model_folder(
     path, # A run folder or a saved classifier
 )->Path: # The folder with config.json
     "Where the model of a run lies"
-    path = Path(path).expanduser()
+    path = user_path(path)
     if not path.is_dir(): raise UserError("no such folder", "a run or a saved classifier", str(path), "See 'newsclf runs'")
     if (path/"config.json").is_file(): return path
     if (path/"model"/"config.json").is_file(): return path/"model"
     raise UserError("no model", "model/ with config.json", str(path), "The run may not have finished; see 'newsclf runs'")
 
-# %% ../nbs/08_predict.ipynb #7e12443d
+# %% ../nbs/08_predict.ipynb #bc25124f
 def check_texts(
     texts, # List of texts
 )->list[str]:
-    "`texts` as a list; `UserError` unless each is a text that says something"
+    "`texts` as a list, backslashes made spaces as in training; `UserError` unless each is a text that says something"
     if isinstance(texts, str): raise UserError("one string", "a list of texts", do="Write [text]")
     texts = list(texts)
     for i,t in enumerate(texts):
         if not isinstance(t, str): raise UserError(f"{type(t).__name__} in place {i}", "a text")
         if not t.strip(): raise UserError(f"an empty text in place {i}", "a text")
-    return texts
+        try: t.encode("utf-8")
+        except UnicodeEncodeError: raise UserError(f"half a character (a lone surrogate) in place {i}", "text") from None
+    return [t.replace("\\", " ") for t in texts]
 
 # %% ../nbs/08_predict.ipynb #a397b4d0
 def length_batches(
@@ -93,7 +95,7 @@ class Predictor:
         "The most probable label of each text"
         return [self.names[i] for i in self.predict_proba(texts).argmax(1)]
 
-# %% ../nbs/08_predict.ipynb #e85ef6c4
+# %% ../nbs/08_predict.ipynb #f36fbe70
 def compare_with_pipeline(
     predictor:Predictor, # Ours
     texts:list[str], # Texts
@@ -102,35 +104,32 @@ def compare_with_pipeline(
     "Ask `transformers.pipeline` on the same folder, one text at a time, and compare"
     from transformers import pipeline
     from newsclf.model import quiet_loading
-    with quiet_loading(): pipe = pipeline("text-classification", model=str(predictor.folder), device=predictor.device)
+    with quiet_loading(): pipe = pipeline("text-classification", model=str(predictor.folder), device=predictor.device, trust_remote_code=False)
     theirs = [{d["label"]:d["score"] for d in row} for row in pipe(texts, truncation=True, top_k=None)]
     theirs = np.array([[row[n] for n in predictor.names] for row in theirs])
     return dict(rows=len(texts), other_labels=int((theirs.argmax(1) != proba.argmax(1)).sum()), largest_difference=float(abs(theirs - proba).max()))
 
-# %% ../nbs/08_predict.ipynb #6b9fafc7
+# %% ../nbs/08_predict.ipynb #f8ec8132
 def csv_texts(
     text:str, # Content of the file
     where:str, # Its name, for messages
 )->list[str]:
     "Texts of a CSV file: by its header, or AG News' columns, or one or two columns"
-    reader,rows,start = csv.reader(io.StringIO(text, newline=""), strict=True), [], 1
-    try:
-        for row in reader:
-            if row: rows.append((start, row))
-            start = reader.line_num + 1
-    except csv.Error as e: raise UserError(quote_fault(e, reader.line_num > start), "CSV", f"{where}:{start}") from None
+    rows = [(line, row) for line,row in csv_records(text, where) if row]
+    if not rows: raise UserError("the file is empty", "at least one text", where)
     head = [c.strip().lower() for c in rows[0][1]]
     named = ["text"] if "text" in head else [c for c in ("title","description") if c in head]
     width = len(head)
     take = [head.index(c) for c in named] if named else list(range(width))[-2:]
-    if not named and width > 3: raise UserError(f"{width} columns and no header that names text or title", "a column text, or title and description", f"{where}:1")
+    if not named and (width > 3 or width == 3 and not head[0].isdigit()):
+        raise UserError(f"{width} columns and no header that names text or title", "a column text, or title and description; or AG News' class, title, description", f"{where}:1")
     if named: rows = rows[1:]
     for line,row in rows:
         if len(row) != width: raise UserError(f"{len(row)} columns", f"{width}, as in the first line", f"{where}:{line}")
         if not any(row[i].strip() for i in take): raise UserError("empty text", "a text", f"{where}:{line}")
-    return [join_text(*(row[i] for i in take)) if len(take) == 2 else row[take[0]].replace("\\", " ") for _,row in rows]
+    return [join_text(*(row[i] for i in take)) if len(take) == 2 else row[take[0]] for _,row in rows]
 
-# %% ../nbs/08_predict.ipynb #ac60a24e
+# %% ../nbs/08_predict.ipynb #f81eea3e
 def json_texts(
     text:str, # Content of the file
     where:str, # Its name, for messages
@@ -143,20 +142,27 @@ def json_texts(
         except json.JSONDecodeError as e: raise UserError(f"no JSON: {e.msg}", "an object a line", f"{where}:{i}") from None
         if isinstance(row, dict): row = row.get("text") if "text" in row else join_text(row.get("title") or "", row.get("description") or "")
         if not isinstance(row, str) or not row.strip(): raise UserError("no text", "text, or title and description", f"{where}:{i}")
-        out.append(row.replace("\\", " "))
+        out.append(row)
     return out
 
-# %% ../nbs/08_predict.ipynb #d66052de
+# %% ../nbs/08_predict.ipynb #840b08cd
+def text_lines(
+    text:str, # Content of a plain file
+)->list[str]: # Lines that are not blank
+    "One text a line; a line ends at a newline and nowhere else"
+    return [l.rstrip("\r") for l in text.split("\n") if l.strip()]
+
+# %% ../nbs/08_predict.ipynb #0a4589df
 def read_texts(
     path:str, # A .csv, .jsonl or plain text file; '-' for standard input
 )->list[str]:
     "Texts of a file, or one a line from standard input"
-    if path == "-": return [l for l in sys.stdin.read().splitlines() if l.strip()]
+    if path == "-": return text_lines(decode_utf8(sys.stdin.buffer.read(), "standard input"))
     if not Path(path).is_file(): raise UserError("no such file", "a .csv, .jsonl or .txt file, or - for standard input", path)
     text,kind = read_utf8(path), Path(path).suffix.lower()
     if kind == ".csv": return csv_texts(text, path)
     if kind in (".jsonl",".ndjson"): return json_texts(text, path)
-    return [l for l in text.splitlines() if l.strip()]
+    return text_lines(text)
 
 # %% ../nbs/08_predict.ipynb #1bd23d1d
 def answer_rows(

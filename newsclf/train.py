@@ -6,30 +6,33 @@
 __all__ = ['OWNED', 'CLOSED', 'check_trainer_options', 'log_every', 'training_arguments', 'log_entry', 'format_entry', 'History',
            'Bar', 'set_callbacks', 'fine_tune']
 
-# %% ../nbs/05_train.ipynb #654fe289
-import json, time
+# %% ../nbs/05_train.ipynb #58b2870c
+import json, math, time
 from dataclasses import fields
 from pathlib import Path
+import torch
 from tqdm.auto import tqdm
 from transformers import DataCollatorWithPadding, PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import is_in_notebook
 from .core import Config, UserError, nearest, show_bars
 
-# %% ../nbs/05_train.ipynb #4004b8b7
-OWNED = dict(output_dir="out", num_train_epochs="epochs", per_device_train_batch_size="batch_size", learning_rate="learning_rate",
+# %% ../nbs/05_train.ipynb #68272abd
+OWNED = dict(output_dir="--out", num_train_epochs="epochs", per_device_train_batch_size="batch_size", learning_rate="learning_rate",
              weight_decay="weight_decay", max_grad_norm="max_grad_norm", seed="seed", use_cpu="device", bf16="precision", fp16="precision")
 CLOSED = ("save_","push_to_hub","hub_","resume_from_checkpoint","load_best_model_at_end","enable_jit_checkpoint","do_","report_to","local_rank",
-          "remove_unused_columns","label_names","length_column_name","disable_tqdm")
+          "remove_unused_columns","label_names","length_column_name","disable_tqdm","run_name","project","trackio_","deepspeed","fsdp",
+          "parallelism_config","accelerator_config","batch_eval_metrics","auto_find_batch_size","ignore_data_skip","restore_callback")
 
 def check_trainer_options(
     options:dict, # The table [trainer]
 ):
     "Raise `UserError` unless every name is a field of `TrainingArguments` that is free to be set"
-    known = {f.name for f in fields(TrainingArguments)}
-    for name in options:
+    known = {f.name:f for f in fields(TrainingArguments)}
+    for name,value in options.items():
         if name in OWNED: raise UserError(f"{name} under [trainer]", f"{OWNED[name]} in its place", do="Set it at the top of the file or by its flag")
         if name.startswith(CLOSED): raise UserError(f"{name} under [trainer]", "options of the training itself", do="The run folder, its files and its data are looked after by newsclf")
         if name not in known: raise UserError(f"unknown option {name!r} under [trainer]", do=nearest(name, known))
+        if isinstance(value, str) and type(known[name].default) in (int, float): raise UserError(f"{name} = {value!r} under [trainer]", "a number")
 
 # %% ../nbs/05_train.ipynb #dc9b872a
 def log_every(
@@ -41,7 +44,7 @@ def log_every(
     if steps <= 0: steps = rows * cfg.epochs / cfg.batch_size
     return max(1, min(500, round(steps / 20)))
 
-# %% ../nbs/05_train.ipynb #795d39cc
+# %% ../nbs/05_train.ipynb #b57f9f95
 def training_arguments(
     cfg:Config, # The run's configuration
     rows:int, # Training rows
@@ -56,10 +59,12 @@ def training_arguments(
         train_sampling_strategy="group_by_length", eval_strategy="epoch", logging_steps=log_every(rows, cfg), seed=cfg.seed,
         use_cpu=device == "cpu", bf16=precision == "bf16", dataloader_pin_memory=device == "cuda",
         save_strategy="no", report_to="none", log_level="error", disable_tqdm=not show_bars())
-    try: return TrainingArguments(str(out), **told | cfg.trainer)
-    except (ValueError, TypeError) as e: raise UserError(f"Trainer refuses its options: {e}", do="Correct the table [trainer]") from None
+    try: args = TrainingArguments(str(out), **told | cfg.trainer)
+    except (ValueError, TypeError, ImportError, OSError) as e: raise UserError(f"Trainer refuses its options: {e}", do="Correct --precision or the table [trainer]") from None
+    if args.n_gpu > 1: args._n_gpu = 1 # Trainer would spread each batch over all GPUs: batch_size would say something else
+    return args
 
-# %% ../nbs/05_train.ipynb #783b494f
+# %% ../nbs/05_train.ipynb #c652a7b9
 def log_entry(
     logs:dict, # As `Trainer` hands them to callbacks
     step:int, # Steps done
@@ -70,7 +75,7 @@ def log_entry(
     "A line of the history"
     if "loss" not in logs and "eval_loss" not in logs: return None
     entry = dict(step=step, steps=total, epoch=round(logs["epoch"], 4), seconds=round(seconds, 2))
-    entry |= {k:float(f"{logs[k]:.6g}") for k in ("loss","grad_norm","learning_rate","eval_loss","eval_accuracy") if k in logs}
+    entry |= {k:float(f"{logs[k]:.6g}") if math.isfinite(logs[k]) else None for k in ("loss","grad_norm","learning_rate","eval_loss","eval_accuracy") if k in logs}
     if "loss" in logs: entry["rows_per_s"] = round(step * rows / seconds, 2)
     return entry
 
@@ -80,9 +85,11 @@ def format_entry(
     "A line of the history in words"
     if "eval_loss" in e:
         accuracy = f"  accuracy {e['eval_accuracy']:.2%}" if "eval_accuracy" in e else ""
-        return f"epoch {e['epoch']:g}: validation loss {e['eval_loss']:.4f}{accuracy}"
+        loss = "not a number" if e["eval_loss"] is None else f"{e['eval_loss']:.4f}"
+        return f"epoch {e['epoch']:g}: validation loss {loss}{accuracy}"
     left = tqdm.format_interval(e["seconds"] / e["step"] * (e["steps"] - e["step"]))
-    return f"step {e['step']:,}/{e['steps']:,}  loss {e['loss']:.4f}  learning rate {e['learning_rate']:.2e}  {e['rows_per_s']:.1f} rows/s  {left} left"
+    loss = "not a number" if e["loss"] is None else f"{e['loss']:.4f}"
+    return f"step {e['step']:,}/{e['steps']:,}  loss {loss}  learning rate {e['learning_rate']:.2e}  {e['rows_per_s']:.1f} rows/s  {left} left"
 
 # %% ../nbs/05_train.ipynb #fc76df41
 class History(TrainerCallback):
@@ -106,10 +113,11 @@ class Bar(ProgressCallback):
     "Trainer's progress bar without its own log lines"
     def on_log(self, args, state, control, logs=None, **kwargs): pass
 
-# %% ../nbs/05_train.ipynb #ee7eb1a6
+# %% ../nbs/05_train.ipynb #6bd41645
 def set_callbacks(
     trainer:Trainer, # Made with `training_arguments`
     path, # history.jsonl
+    say=tqdm.write, # Takes the lines where there is no notebook's table
 ):
     "Replace Trainer's own printing by the history"
     notebook = is_in_notebook() and show_bars()
@@ -117,9 +125,9 @@ def set_callbacks(
         for own in (PrinterCallback, ProgressCallback): trainer.remove_callback(own)
         if show_bars(): trainer.add_callback(Bar)
     rows = trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps * trainer.args.world_size
-    trainer.add_callback(History(path, rows, None if notebook else tqdm.write))
+    trainer.add_callback(History(path, rows, None if notebook else say))
 
-# %% ../nbs/05_train.ipynb #d70d03d6
+# %% ../nbs/05_train.ipynb #d095f3c3
 def fine_tune(
     model, # From `new_classifier`
     tokenizer, # Its tokenizer
@@ -129,11 +137,14 @@ def fine_tune(
     device:str="cpu", # From `choose_device`
     precision:str="float32", # From `choose_precision`
     compute_metrics=None, # From (logits, labels) to a dict of figures
+    say=tqdm.write, # Takes the lines of the history
 )->Trainer: # After training; `.model` is fine-tuned in place
     "Fine-tune `model` on `tokens['train']`, evaluating on `tokens['validation']`"
     args = training_arguments(cfg, len(tokens["train"]), out, device, precision)
     trainer = Trainer(model, args, train_dataset=tokens["train"], eval_dataset=tokens["validation"], processing_class=tokenizer,
                       data_collator=DataCollatorWithPadding(tokenizer), compute_metrics=compute_metrics)
-    set_callbacks(trainer, Path(out)/"history.jsonl")
-    trainer.train()
+    trainer.model_accepts_loss_kwargs = False # our loss is the mean of its batch, so Trainer divides by the accumulation steps
+    set_callbacks(trainer, Path(out)/"history.jsonl", say)
+    try: trainer.train()
+    except torch.OutOfMemoryError: raise UserError("the memory of the device ran out", f"room for {cfg.batch_size} rows a step", do="Halve --batch-size and set gradient_accumulation_steps = 2 under [trainer], or lower --max-length") from None
     return trainer
