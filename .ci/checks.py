@@ -60,7 +60,8 @@ def links() -> list:
             base = docs if url.path.startswith("/") else path.parent
             target = (base/unquote(url.path).lstrip("/")).resolve() if url.path else path
             if target.is_dir(): target = target/"index.html"
-            if not target.exists(): bad.append(f"{path.relative_to(docs)}: {link} leads nowhere")
+            if docs not in target.parents: bad.append(f"{path.relative_to(docs)}: {link} leads out of the book")
+            elif not target.exists(): bad.append(f"{path.relative_to(docs)}: {link} leads nowhere")
             elif url.fragment and target in pages and unquote(url.fragment) not in pages[target].ids:
                 bad.append(f"{path.relative_to(docs)}: {link} has no such place")
     notebooks = len([p for p in (root/"nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in str(p)])

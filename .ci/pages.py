@@ -11,6 +11,8 @@ renamed = {p.name: re.sub(r"^\d\d_", "", p.name) for p in proc.glob("*.ipynb")}
 def mend(text: str, depth: int) -> str:
     "Links of one Markdown text; `depth` folders below the root"
     for old, new in renamed.items(): text = text.replace(f"{old})", f"{new})")
+    text = re.sub(r"\[([^\]]+)\]\(\.\./(?:LICENSE|CONTRIBUTING\.md)\)", r"\1", text)  # files of the repository are not part of the site
+    text = re.sub(r"^output-file: .*\n", "", text, flags=re.M)
     return re.sub(r"\]\(/(\w+)\.html#", lambda m: f"]({'../' * depth}{m[1]}.ipynb#", text)
 
 
