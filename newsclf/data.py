@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SAMPLE', 'FIELD', 'RECORD', 'find_data', 'decode_utf8', 'read_utf8', 'read_classes', 'label_id', 'quote_fault',
            'csv_records', 'read_rows', 'check_classes', 'join_text', 'read_news', 'split_rows', 'as_datasets',
-           'hub_rows', 'read_hub', 'NewsData', 'load_news', 'dataset_bars', 'tokenize_parts']
+           'quiet_datasets', 'hub_rows', 'read_hub', 'NewsData', 'load_news', 'tokenize_parts']
 
 # %% ../nbs/01_data.ipynb #4f43e54f
 import codecs, csv, io, re
@@ -177,6 +177,19 @@ def as_datasets(
     parts = dict(train=train, validation=validation, test=test)
     return DatasetDict({name:Dataset.from_pandas(df, preserve_index=False) for name,df in parts.items()})
 
+# %% ../nbs/01_data.ipynb #57b17df4
+@contextmanager
+def quiet_datasets():
+    "Bars of `datasets` only where somebody looks at them, and no log of errors that are raised anyway"
+    import datasets
+    off,level = datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    if not show_bars(): datasets.disable_progress_bars()
+    try: yield
+    finally:
+        datasets.logging.set_verbosity(level)
+        if not off: datasets.enable_progress_bars()
+
 # %% ../nbs/01_data.ipynb #ed1b7050
 def hub_rows(
     rows, # `Dataset` with columns text and label
@@ -191,7 +204,7 @@ def hub_rows(
         raise UserError("no label" if not 0 <= row["label"] < n else "no text", f"a label from 0 to {n-1} and a text", f"{where}, row {bad.idxmax()}")
     return df.assign(label=df["label"].astype(int), text=df["text"].str.replace("\\", " ", regex=False))
 
-# %% ../nbs/01_data.ipynb #bb2b8213
+# %% ../nbs/01_data.ipynb #3dbded8c
 def read_hub(
     name:str, # Dataset id on the hub, or a local folder laid out like one
     revision:str="", # Branch, tag or commit
@@ -199,7 +212,8 @@ def read_hub(
     "Read a dataset with `text` and `label` from the hub"
     from datasets import ClassLabel, load_dataset
     from datasets.exceptions import DatasetsError
-    try: ds = load_dataset(name, revision=revision or None)
+    try:
+        with quiet_datasets(): ds = load_dataset(name, revision=revision or None)
     except (OSError, ValueError, DatasetsError) as e:
         raise UserError(f"no such folder here, and no such dataset can be opened ({type(e).__name__}: {str(e).splitlines()[0]})", "a folder with train.csv, test.csv and classes.txt, or a dataset on the hub and a network to reach it", name) from None
     if not {"train","test"} <= set(ds): raise UserError(f"parts {', '.join(ds)}", "parts train and test", name)
@@ -242,18 +256,7 @@ def load_news(
     check_classes(train["label"], names, f"{data} train")
     return NewsData(as_datasets(*split_rows(train, size, split, seed), test), names, sources, kind)
 
-# %% ../nbs/01_data.ipynb #5ec24b0a
-@contextmanager
-def dataset_bars():
-    "Bars of `datasets` only where somebody looks at them"
-    import datasets
-    off = datasets.are_progress_bars_disabled()
-    if not show_bars(): datasets.disable_progress_bars()
-    try: yield
-    finally:
-        if not off: datasets.enable_progress_bars()
-
-# %% ../nbs/01_data.ipynb #b8b468fa
+# %% ../nbs/01_data.ipynb #2ca27390
 def tokenize_parts(
     parts, # `DatasetDict` with columns text and label
     tokenizer, # A transformers tokenizer
@@ -262,4 +265,4 @@ def tokenize_parts(
     "Replace text by token ids, cut at `max_length`; columns input_ids, attention_mask, length, label and, for BERT, token_type_ids"
     def encode(rows): return tokenizer(rows["text"], truncation=True, max_length=max_length, return_length=True)
     drop = [c for c in parts["train"].column_names if c != "label"]
-    with dataset_bars(): return parts.map(encode, batched=True, remove_columns=drop, desc="tokens")
+    with quiet_datasets(): return parts.map(encode, batched=True, remove_columns=drop, desc="tokens")
