@@ -23,7 +23,8 @@ def downhill() -> list:
     number, bad, seen = numbers(), [], 0
     for path in sorted((root/"newsclf").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom): names = [("newsclf." if node.level else "") + (node.module or "")]
             for name in names:
                 to = name.removeprefix("newsclf.")
                 if name == to: continue

@@ -6,12 +6,11 @@
 __all__ = ['app', 'BAD_PAIRS', 'SYSTEM', 'common', 'train', 'chosen_run', 'predict', 'evaluate', 'fetch', 'runs', 'bad_versions',
            'doctor', 'fail', 'main']
 
-# %% ../nbs/13_cli.ipynb #fd7308a3
+# %% ../nbs/13_cli.ipynb #d4052878
 import errno, sys
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from . import __version__
 from .core import UserError, choose_device, choose_precision, installed_version, machine, make_config, versions, write_text
 
 # %% ../nbs/13_cli.ipynb #f12c7823

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from .core import Config, UserError, atomic_path, choose_device, choose_precision, file_digest, machine, need_disk, set_seed, show_bars, user_path, versions, write_text
 
-# %% ../nbs/09_run.ipynb #1985ab39
+# %% ../nbs/09_run.ipynb #60acc6d1
 def new_run_name(
     runs, # Folder of all runs
     today:str="", # Date; empty for today's
@@ -40,7 +40,7 @@ def claim_folder(
 )->Path: # The folder, which no other run can have
     "Make the run's folder and take it, by a file that only one can make"
     where = Path(out) if out else Path("runs")/new_run_name("runs")
-    check_free(where)
+    if out: check_free(where)
     try:
         where.mkdir(parents=True, exist_ok=True)
         open(where/"history.jsonl", "x").close()
