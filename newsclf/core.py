@@ -41,11 +41,18 @@ QUIET = dict(HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLEL
 
 for name,value in QUIET.items(): os.environ.setdefault(name, value)
 
-# %% ../nbs/00_core.ipynb #53a74e1d
+# %% ../nbs/00_core.ipynb #fe3eb36f
 @dataclass(frozen=True)
 class Config:
     "Everything that decides a run"
-    data:str = "sample" # Folder with train.csv, test.csv, classes.txt; a dataset id on the hub; or 'sample', the bundled one
+    data:str = "sample" # A folder with train and test, one file, a dataset of the hub or saved on disk; or 'sample', the bundled one
+    text:str = "" # Columns of the text, as title,description; empty for AG News' format, or a column called text
+    label:str = "" # Column of the class; empty for AG News' format, or a column called label
+    time:str = "" # Column of dates, for --split time
+    encoding:str = "utf-8" # Declared encoding of CSV, TSV and JSON Lines
+    delimiter:str = "" # What divides columns; empty for a comma in .csv, a tab in .tsv
+    bad_rows:str = "error" # error: the first bad row ends the run; quarantine: it is set aside and counted
+    clean:str = "backslashes" # Cleaning by name, in any order: backslashes,entities,markup,datelines; or none
     model:str = "minilm" # 'minilm' (weights from the offline extra), a model folder, or a model id on the hub
     revision:str = "" # Branch, tag or commit of a model on the hub; empty for its main branch
     data_revision:str = "" # The same of a dataset on the hub
@@ -59,8 +66,10 @@ class Config:
     max_grad_norm:float = 1.0 # Gradients longer than this are shortened to it
     dropout:float = 0.1 # Share of activations dropped in training
     max_length:int = 512 # Longest text in tokens; the rest is cut off
-    split:str = "stratified" # stratified, or plain: the chapter's, which lets class shares drift
-    validation_size:float = 0.1 # Share of the training file kept for validation
+    truncation:str = "head" # What a text that is too long keeps: head, tail or head+tail
+    split:str = "stratified" # stratified; plain: the chapter's, which lets class shares drift; grouped: near-copies stay together; time: the newest are held out
+    validation_size:float = 0.1 # Share of the training rows kept for validation
+    test_size:float = 0.1 # Share kept for the test, where there is no test file
     trainer:dict = field(default_factory=dict) # Any other field of TrainingArguments
 
 # %% ../nbs/00_core.ipynb #9f93373c
@@ -68,10 +77,11 @@ PRESETS = dict(
     quickstart=dict(data="sample", model="minilm"),
     chapter=dict(data="fancyzhx/ag_news", model="bert-base-cased"))
 
-# %% ../nbs/00_core.ipynb #583c3947
-CHOICES = dict(device=("auto","cuda","mps","cpu"), precision=("auto","bf16","float32"), split=("stratified","plain"))
+# %% ../nbs/00_core.ipynb #285a93cd
+CHOICES = dict(device=("auto","cuda","mps","cpu"), precision=("auto","bf16","float32"), bad_rows=("error","quarantine"),
+               truncation=("head","tail","head+tail"), split=("stratified","plain","grouped","time"))
 RANGES = dict(seed=(0, 2**32-1), epochs=(0.001, 1000), batch_size=(1, 4096), learning_rate=(0, 1), weight_decay=(0, 1), max_grad_norm=(0, 1e6),
-              dropout=(0, 0.9), max_length=(8, 8192), validation_size=(0.001, 0.9))
+              dropout=(0, 0.9), max_length=(8, 8192), validation_size=(0.001, 0.9), test_size=(0.001, 0.9))
 
 def check_value(
     name:str, # Field of `Config`

@@ -236,14 +236,17 @@ def plain_state(
     state["classifier.weight"] = state["classifier.weight"] / SCALE
     return state
 
-# %% ../nbs/03_model.ipynb #7c0d9de5
+# %% ../nbs/03_model.ipynb #9a403b80
 def save_classifier(
     model, # A fine-tuned model
     tokenizer, # Its tokenizer
     folder, # Appears whole or not at all
+    clean:tuple=(), # Names of the cleaning its texts have had, kept in config.json
+    truncation:str="head", # What texts that were too long kept, likewise
 ):
     "Save as a plain transformers folder: safetensors and JSON only"
     if Path(folder).exists(): raise UserError("the folder exists", "a new folder", str(folder), "Choose another name")
+    model.config.newsclf = dict(clean=list(clean), truncation=truncation)
     with atomic_path(folder) as tmp, quiet_loading():
         state = plain_state(model) if isinstance(model, BertForSequenceClassification) else None
         model.save_pretrained(tmp, state_dict=state)

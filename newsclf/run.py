@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['new_run_name', 'check_free', 'claim_folder', 'without_path', 'command_line', 'source_commit', 'recorded', 'utc_now',
-           'circumstances', 'file_digests', 'same_answers', 'Clock', 'prepare', 'evaluate_part', 'save_predictions',
-           'run_job', 'tokenize_rows', 'train_rows', 'save_and_compare', 'evaluate_run', 'closing_words',
-           'evaluate_folder', 'list_runs', 'format_runs', 'newest_run']
+           'circumstances', 'file_digests', 'same_answers', 'Clock', 'group_by_copies', 'prepare', 'evaluate_part',
+           'save_predictions', 'run_job', 'tokenize_rows', 'train_rows', 'save_and_compare', 'evaluate_run',
+           'closing_words', 'evaluate_folder', 'read_for_audit', 'audit_lengths', 'run_audit', 'list_runs',
+           'format_runs', 'newest_run']
 
-# %% ../nbs/09_run.ipynb #523c872c
+# %% ../nbs/09_run.ipynb #1b0450a3
 import datetime, json, shlex, subprocess, sys, time
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 import numpy as np
-from .core import Config, UserError, atomic_path, choose_device, choose_precision, file_digest, machine, need_disk, set_seed, show_bars, user_path, versions, write_text
+from .core import Config, UserError, atomic_path, choose_device, choose_precision, file_digest, machine, make_config, need_disk, set_seed, show_bars, user_path, versions, write_text
 
 # %% ../nbs/09_run.ipynb #60acc6d1
 def new_run_name(
@@ -131,15 +132,21 @@ class Clock:
         try: yield
         finally: self.seconds[phase] = round(time.perf_counter() - start, 2)
 
-# %% ../nbs/09_run.ipynb #bff1cb63
+# %% ../nbs/09_run.ipynb #9778dacc
+def group_by_copies(texts):
+    "Near copies in one group, for --split grouped"
+    from newsclf.audit import copy_groups
+    return copy_groups(texts)
+
 def prepare(
     cfg:Config, # The run's configuration
     say, # Takes lines for the user
 ): # (device, precision, reasons, data, model, tokenizer, base)
     "All that comes before training, refusing what cannot work"
     from newsclf.data import load_news
-    news = load_news(cfg.data, cfg.data_revision, cfg.validation_size, cfg.split, cfg.seed)
+    news = load_news(cfg, group_by_copies)
     say(f"data: {news.kind}; classes {', '.join(news.names)}")
+    for note in news.notes: say(note)
     for part,rows in news.parts.items(): say(f"{part} rows: {len(rows):,}")
     from newsclf.model import find_model, load_tokenizer, new_classifier
     from newsclf.train import training_arguments
@@ -176,7 +183,7 @@ def save_predictions(
     for i,name in enumerate(names): df[f"p_{name}"] = proba[:,i]
     with atomic_path(path) as tmp: df.to_parquet(tmp, index=False)
 
-# %% ../nbs/09_run.ipynb #0c0afe64
+# %% ../nbs/09_run.ipynb #4461ad50
 def run_job(
     cfg:Config, # What to do
     out=None, # Folder of the run; None for runs/DATE-N
@@ -190,30 +197,35 @@ def run_job(
     with clock("prepare"): chosen,news,model,tokenizer,base = prepare(cfg, say)
     need_disk(out or "runs", 3 * sum(p.numel() * 4 for p in model.parameters()) + 50 * 2**20)
     out = claim_folder(out)
-    with clock("tokenize"): tokens = tokenize_rows(news, tokenizer, say)
+    if news.quarantined: write_text(out/"quarantine.jsonl", "".join(json.dumps(q, ensure_ascii=False) + "\n" for q in news.quarantined))
+    with clock("tokenize"): tokens = tokenize_rows(news, tokenizer, cfg.truncation, say)
     with clock("train"): trained = train_rows(model, tokenizer, tokens, cfg, out, chosen, say)
-    with clock("save"): predictor,gap = save_and_compare(trained, tokenizer, news, out, chosen, say)
+    with clock("save"): predictor,gap = save_and_compare(trained, tokenizer, news, out, cfg, chosen, say)
     with clock("evaluate"): metrics = evaluate_run(predictor, news, out)
     manifest = dict(newsclf="run", **circumstances(command, started), seed=cfg.seed, config=recorded(cfg), **chosen,
-                    data=dict(kind=news.kind, sources=news.sources, classes=news.names, rows={p:len(d) for p,d in news.parts.items()}),
+                    data=dict(kind=news.kind, sources=news.sources, classes=news.names, accounts=news.accounts, rows={p:len(d) for p,d in news.parts.items()}),
                     base=dict(name=without_path(cfg.model), parameters=sum(p.numel() for p in model.parameters()), sha256={p.name:file_digest(p) for p in sorted(base.glob("*.safetensors"))}),
                     saved_model_difference=gap, seconds=clock.seconds, files=file_digests(out))
     write_text(out/"manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     say(closing_words(metrics, out, clock))
     return out
 
-# %% ../nbs/09_run.ipynb #17571ef5
+# %% ../nbs/09_run.ipynb #d99fd368
 def tokenize_rows(
     news, # `NewsData`
     tokenizer, # The base model's
+    keep:str="head", # What a text that is too long keeps
     say=print, # Takes lines for the user
 ):
     "Token ids of all parts, and a word on what was cut"
     from newsclf.data import tokenize_parts
     limit = tokenizer.model_max_length
-    tokens = tokenize_parts(news.parts, tokenizer, limit)
-    lengths = np.concatenate([tokens[p]["length"][:] for p in tokens])
-    say(f"tokens: {lengths.mean():.0f} a text on average, {lengths.max()} at most; {(lengths == limit).sum():,} of {len(lengths):,} texts reach the limit of {limit} and may be cut")
+    tokens = tokenize_parts(news.parts, tokenizer, limit, keep)
+    lengths = np.concatenate([tokens[p]["whole_length"][:] for p in tokens])
+    say(f"tokens: {lengths.mean():.0f} a text on average, {lengths.max()} at most; {(lengths > limit).sum():,} of {len(lengths):,} texts are longer than {limit} and keep their {keep}")
+    for part,rows in tokens.items():
+        long = np.flatnonzero(np.array(rows["whole_length"][:]) > limit)
+        if len(long): say(f"  longer texts of {part}: lines {', '.join(str(news.parts[part]['line'][int(i)]) for i in long[:10])}{' …' if len(long) > 10 else ''}")
     return tokens
 
 # %% ../nbs/09_run.ipynb #6a4751d0
@@ -224,12 +236,13 @@ def train_rows(model, tokenizer, tokens, cfg, out, chosen, say=print):
     trainer = fine_tune(model, tokenizer, tokens, cfg, out, chosen["device"][0], chosen["precision"][0], compute_accuracy, say)
     return trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
 
-# %% ../nbs/09_run.ipynb #5e8ed582
-def save_and_compare(model, tokenizer, news, out, chosen, say=print):
+# %% ../nbs/09_run.ipynb #b310113f
+def save_and_compare(model, tokenizer, news, out, cfg, chosen, say=print):
     "Save the model, open it anew, compare on 64 rows"
+    from newsclf.data import check_cleaning
     from newsclf.model import save_classifier
     from newsclf.predict import Predictor
-    save_classifier(model, tokenizer, out/"model")
+    save_classifier(model, tokenizer, out/"model", check_cleaning(cfg.clean), cfg.truncation)
     predictor = Predictor(out/"model", device=chosen["device"][0])
     texts = news.parts["validation"]["text"][:64]
     gap = same_answers(model, predictor, texts)
@@ -257,26 +270,89 @@ def closing_words(metrics, out, clock):
             f"time: {sum(clock.seconds.values()):.0f} s, of which training {clock.seconds['train']:.0f} s\n\n"
             f"next: newsclf predict --model {shlex.quote(str(out))} \"Oil slips as tankers return to port\"")
 
-# %% ../nbs/09_run.ipynb #3af0f176
+# %% ../nbs/09_run.ipynb #981d78ae
 def evaluate_folder(
     model, # A run or a saved classifier
-    data:str="sample", # 'sample', or a folder with test.csv and classes.txt
+    data:str="sample", # 'sample', a folder with a test file, or one file
     device:str="auto", # auto, cuda, mps or cpu
     pipeline:bool=False, # Also ask transformers' pipeline the same, and compare
-)->dict: # test: from `score`; pipeline: from `compare_with_pipeline`, if asked for; digests and circumstances
-    "Figures of a saved model on a data set's test.csv"
-    from newsclf.data import find_data, read_classes, read_news
+    **reading, # text, label, encoding, delimiter, bad_rows: as in `Config`
+)->dict: # test: from `score`; pipeline: from `compare_with_pipeline`, if asked for; account, digests and circumstances
+    "Figures of a saved model on a data set's test file"
+    from newsclf.data import find_parts, read_classes, read_news
     from newsclf.predict import Predictor, compare_with_pipeline
-    folder = find_data(data, ("test.csv","classes.txt"))
-    names = read_classes(folder/"classes.txt")
-    df = read_news(folder/"test.csv", names)
-    from datasets import Dataset
+    cfg = make_config(data=data, **reading)
+    parts,listed = find_parts(data)
+    path = parts.get("test") or (parts["train"] if user_path(data).is_file() else None)
+    if path is None: raise UserError("no test file", "test.csv or another table called test", data)
     predictor = Predictor(model, device)
-    if predictor.names != names: raise UserError(f"classes {', '.join(names)}", f"the model's: {', '.join(predictor.names)}", str(folder/"classes.txt"))
+    names,written = read_classes(listed) if listed else (predictor.names, {n:i for i,n in enumerate(predictor.names)})
+    if predictor.names != names: raise UserError(f"classes {', '.join(names)}", f"the model's: {', '.join(predictor.names)}", str(listed))
+    df,_,table = read_news(path, replace(cfg, clean="none"), (names, written))
+    from datasets import Dataset
     result,proba = evaluate_part(predictor, Dataset.from_pandas(df, preserve_index=False))
     found = dict(test=result) | (dict(pipeline=compare_with_pipeline(predictor, df["text"].tolist(), proba)) if pipeline else {})
-    digests = {p.name:file_digest(p) for p in (folder/"test.csv", predictor.folder/"model.safetensors")}
-    return found | circumstances() | dict(digests=digests)
+    digests = {p.name:file_digest(p) for p in (path, predictor.folder/"model.safetensors")}
+    return found | circumstances() | dict(account=table.account(), digests=digests)
+
+# %% ../nbs/09_run.ipynb #979858ec
+def read_for_audit(
+    cfg:Config, # data and how to read it
+    against:str="", # A test file; empty for the test of the data set
+): # (train, test or None, class names, {file name: Table}, digests, kind)
+    "The training rows of a data set whole, and a test"
+    from newsclf.data import is_hub_name, is_saved_dataset, read_files, read_hub, read_news
+    if is_hub_name(cfg.data) or is_saved_dataset(user_path(cfg.data)):
+        train,test,names,tables,mark = read_hub(cfg.data, cfg)
+        found = train, test, names, tables, {without_path(cfg.data):mark}, f"dataset {without_path(cfg.data)}"
+    else: found = read_files(cfg.data, cfg)
+    if not against: return found
+    train,_,names,tables,sources,kind = found
+    written = {n:i for i,n in enumerate(names)} | ({} if any(n.isdecimal() for n in names) else {str(i+1):i for i in range(len(names))})
+    test,_,table = read_news(against, cfg, (names, written))
+    return train, test, names, {next(iter(tables)):next(iter(tables.values())), Path(against).name:table}, sources | {Path(against).name:file_digest(against)}, kind
+
+def audit_lengths(texts, cfg):
+    "Tokens of each text where minilm is installed, else None"
+    from newsclf.data import token_arrays
+    from newsclf.model import load_tokenizer, minilm_folder
+    try: base = minilm_folder()
+    except UserError: return None
+    return token_arrays(load_tokenizer(base, cfg.max_length), texts, cfg.max_length, cfg.truncation)[2]
+
+# %% ../nbs/09_run.ipynb #b9bc887e
+def run_audit(
+    cfg:Config, # data and how to read it
+    against:str="", # A test file; empty for the test of the data set
+    out=None, # New folder for the page and the figures; None writes nothing
+    texts:bool=True, # Show the beginning of texts on the page
+    command:str="", # For the figures; empty for this process' own
+    say=print, # Takes lines for the user
+)->dict: # From `audit_news`, with what it was made of
+    "Audit a data set; the page, the figures and the quarantine in one folder"
+    from newsclf.audit import audit_news, format_audit
+    from newsclf.data import format_account
+    from newsclf.report import audit_page
+    started,clock = utc_now(), Clock()
+    out = user_path(out) if out else None
+    if out: check_free(out)
+    with clock("read"): train,test,names,tables,sources,kind = read_for_audit(cfg, against)
+    for name,t in tables.items(): say(f"{name}: {format_account(t)}")
+    files = list(tables)
+    with clock("audit"): found = audit_news(train, names, files[0], test, files[1] if test is not None else "", audit_lengths(train["text"].tolist(), cfg), cfg.seed, lambda step: print(f"… {step}", file=sys.stderr) if show_bars() else None)
+    result = found | circumstances(command, started) | dict(seed=cfg.seed, data=dict(kind=kind, sources=sources, accounts={n:t.account() for n,t in tables.items()}), seconds=clock.seconds)
+    say("\n" + format_audit(found))
+    if out:
+        shown = {f"{f}:{l}":t for f,df in zip(files, (train, test)) if df is not None for l,t in zip(df["line"], df["text"])} if texts else None
+        page = audit_page(found, f"Audit of {kind}", shown, f"{started[:10]} · newsclf {result['versions']['newsclf']} · " + " · ".join(f"{n} sha256 {d[:12]}" for n,d in sources.items()))
+        with atomic_path(out) as tmp:
+            tmp.mkdir()
+            write_text(tmp/"audit.html", page)
+            write_text(tmp/"audit.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+            bad = [q for t in tables.values() for q in t.quarantined]
+            if bad: write_text(tmp/"quarantine.jsonl", "".join(json.dumps(q, ensure_ascii=False) + "\n" for q in bad))
+        say(f"\npage: {out}/audit.html\nfigures: {out}/audit.json")
+    return result
 
 # %% ../nbs/09_run.ipynb #ec072bef
 def list_runs(

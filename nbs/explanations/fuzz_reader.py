@@ -1,0 +1,64 @@
+"""Fuzz the reader of tables: whatever the bytes, nothing but a UserError may come out, and the account of rows must add up.
+
+    python nbs/explanations/fuzz_reader.py --minutes 10 [--seed 1122]
+
+Needs the extra `dev` (Hypothesis). Prints what was tried; ends with exit code 1 at the first fault, with the bytes that caused it.
+"""
+import argparse
+import gzip
+import json
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, seed, settings, strategies as st
+
+from newsclf.core import Config, UserError
+from newsclf.data import check_file, read_news, read_table
+
+p = argparse.ArgumentParser()
+p.add_argument("--minutes", type=float, default=10)
+p.add_argument("--seed", type=int, default=1122)
+args = p.parse_args()
+
+CSV = ['"', '""', ",", "\n", "\r\n", "\r", "a", "1", " ", "é", "\ufeff", "\0", "\u2028", ";", "\t", '"a","b"\n', "a,b\n", '"x\ny",z\n', '"1","t","d"\n', "class,title,text\n", "x" * 3000]
+JSONL = ["{", "}", '"a"', ":", ",", "[", "]", "null", "1", "1e999", "NaN", "\n", '{"a":"b"}\n', '{"a":"b","c":1}\n', '{"a":"\\ud800"}\n', '"', "\\", "\0", " ", "true", "[" * 2000]
+csv_text = st.lists(st.sampled_from(CSV), max_size=80).map(lambda x: "".join(x).encode())
+json_text = st.lists(st.sampled_from(JSONL), max_size=60).map(lambda x: "".join(x).encode())
+any_bytes = st.binary(max_size=400)
+wrapped = st.one_of(csv_text, json_text).flatmap(lambda b: st.sampled_from([gzip.compress(b, mtime=0), gzip.compress(b, mtime=0)[:-3], b.decode().encode("utf-16"), b.decode().encode("utf-16-le"), b + b"\xe9", b.replace(b"a", b"\xff")]))
+files = st.tuples(st.one_of(csv_text, json_text, any_bytes, wrapped), st.sampled_from(["x.csv", "x.tsv", "x.jsonl", "x.csv.gz", "x.parquet"]), st.sampled_from(["utf-8", "utf-8", "utf-16", "utf-16-le", "cp1252", "shift_jis"]), st.booleans())
+folder = Path(tempfile.mkdtemp())
+seen = Counter()
+
+
+def try_file(case):
+    raw, name, encoding, header = case
+    path, out = folder/name, folder/"canonical.csv"
+    path.write_bytes(raw)
+    out.unlink(missing_ok=True)
+    try:
+        read_news(path, Config(bad_rows="quarantine", encoding=encoding, **(dict(text="a", label="b") if header else {})))
+        seen["news"] += 1
+    except UserError:
+        seen["no news"] += 1
+    try:
+        table = check_file(path, out, header, encoding, bad_rows="quarantine")
+    except UserError:
+        seen["refused as a whole"] += 1
+        assert not out.exists(), "a half-written file"
+        return
+    json.dumps(table.quarantined)
+    again = read_table(out, header)
+    assert len(again) == table.kept and table.rows_in == table.kept + len(table.quarantined), table.account()
+    if not table.quarantined: assert read_table(path, header, encoding).values.tolist() == again.values.tolist(), "read twice, two outcomes"
+    seen["read, with rows set aside" if table.quarantined else "read"] += 1
+
+
+start, n = time.monotonic(), 0
+while time.monotonic() - start < args.minutes * 60:
+    round_of = seed(args.seed + n)(settings(max_examples=1000, deadline=None, database=None, suppress_health_check=list(HealthCheck))(given(files)(try_file)))
+    round_of()
+    n += 1
+print(f"{sum(v for k, v in seen.items() if 'news' not in k):,} files in {(time.monotonic() - start) / 60:.1f} minutes, seed {args.seed}: {dict(seen)}; no fault")
