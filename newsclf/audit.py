@@ -205,7 +205,7 @@ def copy_findings(
         out["leaks"] = summary(across) | dict(test_rows=len(set(j[across])), test_rows_contradicting=len(set(j[other])), of=len(texts) - n, leaked=sorted(int(k) - n for k in set(j[across])))
     return out
 
-# %% ../nbs/02_audit.ipynb #68c65fba
+# %% ../nbs/02_audit.ipynb #fed91b1e
 COMMON = frozenset("the of to in a and for on is at with as by from that it an are was has after its be will said over new his he this not up have out who but were more one their".split())
 
 def is_english(
@@ -223,7 +223,9 @@ def odd_rows(
     show:int=20, # Longest list
 )->dict: # Kind to rows, share and the places of the first
     "Rows that cleaning would change, that lost characters, or that are not English"
-    kinds = {n:(lambda t, n=n: clean_text(t, (n,)) != t) for n in CLEANERS} | {"lost characters":lambda t: "\ufffd" in t, "not English":lambda t: not is_english(t)}
+    kinds = {n:(lambda t, n=n: clean_text(t, (n,)) != t) for n in CLEANERS}
+    kinds["markup"] = lambda t: clean_text(t, ("entities","markup")) != clean_text(t, ("entities",)) # tags are often wrapped in entities
+    kinds |= {"lost characters":lambda t: "\ufffd" in t, "not English":lambda t: not is_english(t)}
     out = {}
     for name,test in kinds.items():
         rows = [p for t,p in zip(texts, places) if test(t)]

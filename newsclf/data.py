@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['SAMPLE', 'BAD_CHARACTER', 'MAX_RECORD', 'JSON', 'DELIMITERS', 'FORMATS', 'ENTITY', 'LOST_ENTITY', 'TAG', 'PLACE',
-           'AGENCY', 'DATELINE', 'CLEANERS', 'same_file', 'open_bytes', 'check_encoding', 'reading_bar', 'text_pieces',
-           'character_fault', 'decode_utf8', 'read_utf8', 'Table', 'Batch', 'Grammar', 'grammar', 'csv_fault',
-           'whole_records', 'check_columns', 'csv_rows', 'table_rows', 'take_header', 'no_repeats', 'as_text',
-           'json_row', 'json_batches', 'arrow_batches', 'parquet_batches', 'table_format', 'open_table', 'csv_batches',
-           'read_table', 'check_file', 'format_check', 'format_account', 'read_classes', 'infer_classes',
+           'AGENCY', 'NAME', 'DATELINE', 'CLEANERS', 'same_file', 'open_bytes', 'check_encoding', 'reading_bar',
+           'text_pieces', 'character_fault', 'decode_utf8', 'read_utf8', 'Table', 'Batch', 'Grammar', 'grammar',
+           'csv_fault', 'whole_records', 'check_columns', 'csv_rows', 'table_rows', 'take_header', 'no_repeats',
+           'as_text', 'json_row', 'json_batches', 'arrow_batches', 'parquet_batches', 'table_format', 'open_table',
+           'csv_batches', 'read_table', 'check_file', 'format_check', 'format_account', 'read_classes', 'infer_classes',
            'repair_entities', 'check_cleaning', 'clean_text', 'news_columns', 'open_news', 'label_fault', 'news_rows',
            'column_places', 'read_news', 'check_classes', 'count_repeats', 'split_rows', 'random_places',
            'grouped_places', 'newest_places', 'as_datasets', 'quiet_datasets', 'is_saved_dataset', 'open_dataset',
@@ -124,7 +124,7 @@ def read_utf8(
     "Read a text file that must be UTF-8"
     with open_bytes(path) as f: return decode_utf8(f.read(), str(path))
 
-# %% ../nbs/01_data.ipynb #9040cf75
+# %% ../nbs/01_data.ipynb #de09a011
 @dataclass
 class Table:
     "A table on its way in: columns, batches of rows, and what became of each row"
@@ -137,6 +137,7 @@ class Table:
     kept:int=0 # Rows that passed
     quarantined:list=field(default_factory=list) # source, line, reason, raw
     facts:dict=field(default_factory=dict) # What the file turned out to be
+    advice:str="Mend or remove the row, or set bad rows aside with --bad-rows quarantine" # With the first bad row
 
     @property
     def rows_in(self): return self.kept + len(self.quarantined)
@@ -150,7 +151,7 @@ class Table:
         expected:str="", # What should have been there
     ):
         "Set a row aside, or end the reading"
-        if self.bad_rows == "error": raise UserError(reason, expected, self.place(line), "Mend or remove the row, or set bad rows aside with --bad-rows quarantine")
+        if self.bad_rows == "error": raise UserError(reason, expected, self.place(line), self.advice)
         raw = raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         self.quarantined.append(dict(source=Path(self.source).name, line=line, reason=reason, raw=raw))
 
@@ -543,13 +544,14 @@ def infer_classes(
     names = sorted(found, key=lambda x: (number(x) is None, number(x) or 0, x))
     return names, {n:i for i,n in enumerate(names)}
 
-# %% ../nbs/01_data.ipynb #10832b2c
+# %% ../nbs/01_data.ipynb #65b1c113
 ENTITY = re.compile(r"&(?:#\d{2,6}|#x[0-9a-fA-F]{2,5}|[a-zA-Z]{2,8});")
 LOST_ENTITY = re.compile(r"(?<![&\w])(?:#\d{2,6}|#x[0-9a-fA-F]{2,5}|amp|lt|gt|quot|apos|nbsp|mdash|ndash|hellip|[lr][sd]quo);")
 TAG = re.compile(r"</?(?:a|b|i|u|p|br|em|hr|li|td|th|tr|ul|img|div|font|span|strong|table)\b[^<>]*/?>", re.I)
 PLACE = r"[A-Z][\w.'’-]*(?:[ ,/]+[A-Z][\w.'’-]*){0,4}"
-AGENCY = r"(?:Reuters|AP|AFP|UPI|Canadian Press|USATODAY\.com|SPACE\.com|NewsFactor|MacCentral|PC World|TechWeb|washingtonpost\.com|Ziff Davis|Xinhua|Bloomberg|Investor's Business Daily|(?:[A-Z][\w.]+ ){0,2}[A-Z][\w]+\.com)"
-DATELINE = re.compile(rf"(?:(?<=^)|(?<=\) )|(?<=[\w.?!'\"] ))(?:(?:{PLACE}) ?\({AGENCY}\) ?(?:--?|–|—) |\({AGENCY}\) ?(?:--?|–|—)? ?|{AGENCY} (?:--?|–|—) )|^[A-Z][A-Z .,'-]{{2,30}}(?:, [A-Z][\w.]+){{0,2}} (?:--?|–|—) | ?\({AGENCY}\)(?= |$)")
+AGENCY = r"(?:Reuters|AP|AFP|UPI|CP|Canadian Press|Sports Network|CBS\.MW|Dow Jones|USATODAY\.com|SPACE\.com|NewsFactor|MacCentral|PC World|TechWeb|washingtonpost\.com|Ziff Davis|Xinhua|Bloomberg|Investor's Business Daily|(?:[A-Z][\w.]+ ){0,2}[A-Z][\w]+\.com)"
+NAME = r"[A-Z][\w.'&]*(?: [A-Z][\w.'&]*){0,2}"
+DATELINE = re.compile(rf"(?:(?<=^)|(?<=\) )|(?<=[\w.?!'\"] ))(?:(?:{PLACE}) ?\({NAME}\) ?(?:--?|–|—) |\({AGENCY}\) ?(?:--?|–|—)? ?|{AGENCY} (?:--?|–|—) )|^[A-Z][A-Z .,'-]{{2,30}}(?:, [A-Z][\w.]+){{0,2}} (?:--?|–|—) | ?\({AGENCY}\)(?= |$)")
 
 def repair_entities(text):
     "Characters for entities, also for those that lost their ampersand"
@@ -644,7 +646,7 @@ def column_places(table, texts, label):
     if len(have) != 3: raise UserError(f"{len(have)} columns", 'class, title and description, as "3","Oil slips","Crude fell ..."', table.place(1), "Or name the columns: --text title,description --label category")
     return 0, [1,2]
 
-# %% ../nbs/01_data.ipynb #f0891964
+# %% ../nbs/01_data.ipynb #8d5e045b
 def read_news(
     path, # A table; or a `Table` that is open
     cfg:Config=Config(), # Columns, encoding, cleaning, what to do with bad rows
@@ -666,12 +668,14 @@ def read_news(
     if not lines: raise UserError("no row of news" + (f"; the first bad one: line {table.quarantined[0]['line']}, {table.quarantined[0]['reason']}" if table.quarantined else ""), "some", table.source)
     if len(table.quarantined) > table.kept: raise UserError(f"{len(table.quarantined):,} of {table.rows_in:,} rows are bad; the first: line {table.quarantined[0]['line']}, {table.quarantined[0]['reason']}", "mostly good ones; the format may be another", table.source)
     if written is None: names,written = infer_classes(columns[at], table.source)
-    called = texts or (["title","description"] if len(cols) == 2 else [])
-    df = pd.DataFrame(dict(label=[written[x] for x in columns[at]]) | {c:columns[i] for c,i in zip(called, cols) if c not in ("label","text","line")})
+    called = texts or (["title","description"] if len(cols) == 2 else ["text"])
+    df = pd.DataFrame(dict(label=[written[x] for x in columns[at]]) | {f"original_{c}" if c in ("label","text","line") else c:columns[i] for c,i in zip(called, cols)})
     if cfg.time in table.columns: df[cfg.time] = columns[table.columns.index(cfg.time)]
     df["line"] = lines
     cleaning = check_cleaning(cfg.clean)
-    df["text"] = [clean_text(t, cleaning) for t in (map(" ".join, zip(*(columns[i] for i in cols))) if len(cols) > 1 else columns[cols[0]])]
+    raw = list(map(" ".join, zip(*(columns[i] for i in cols)))) if len(cols) > 1 else columns[cols[0]]
+    df["text"] = [clean_text(t, cleaning) for t in raw]
+    table.facts["cleaned"] = sum(a != b for a,b in zip(raw, df["text"]))
     return df, names, table
 
 # %% ../nbs/01_data.ipynb #e842018c
@@ -860,7 +864,7 @@ def read_files(
 
 def is_hub_name(data): return data != "sample" and not user_path(data).exists() and data.count("/") == 1 and not data.startswith((".","/","~"))
 
-# %% ../nbs/01_data.ipynb #e22851bc
+# %% ../nbs/01_data.ipynb #41ae97e2
 def load_news(
     cfg:Config=Config(), # data, columns, encoding, cleaning, split, seed
     group_by=None, # Function from texts to a group for each; for --split grouped
@@ -873,8 +877,9 @@ def load_news(
     else: train,test,names,tables,sources,kind = read_files(cfg.data, cfg)
     check_classes(train["label"], names, f"{cfg.data} train")
     notes = []
-    for name,t in tables.items():
-        if t.quarantined: notes.append(f"{name}: {format_account(t)}")
+    for name,t in tables.items(): notes.append(f"{name}: {format_account(t)}")
+    cleaned = {name:t.facts.get("cleaned", 0) for name,t in tables.items()}
+    notes.append(f"cleaning: {', '.join(check_cleaning(cfg.clean)) or 'none'}" + "".join(f"; {n:,} texts of {name} changed" for name,n in cleaned.items() if n))
     repeats,contrary = count_repeats(train)
     if repeats: notes.append(f"{repeats:,} training rows repeat the text of an earlier one, {contrary:,} of them under another class; all are kept")
     def split(df, size): return split_rows(df, size, cfg.split, cfg.seed, group_by(df["text"].tolist()) if cfg.split == "grouped" and group_by else None, cfg.time)

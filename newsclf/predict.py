@@ -166,7 +166,7 @@ def parquet_names(path):
     try: return pq.read_schema(path).names
     except (pa.ArrowException, OSError) as e: raise UserError(f"no whole Parquet file ({str(e).splitlines()[0]})", "Parquet", str(path)) from None
 
-# %% ../nbs/08_predict.ipynb #cb37ca9a
+# %% ../nbs/08_predict.ipynb #18e87b69
 def table_texts(
     path:str, # A table
     encoding:str="utf-8", # Declared
@@ -175,7 +175,7 @@ def table_texts(
 )->list[str]: # As they stand in the file, columns joined by a space
     "Texts of a table; `UserError` names the first row without one"
     table,places,leave = table_places(path, encoding, delimiter, wanted)
-    out = []
+    table.advice,out = "Mend or remove the row", []
     for batch in table.batches:
         for line,row in list(zip(batch.lines, batch.rows))[leave:]:
             if not any(row[i].strip() for i in places): table.refuse(line, "empty text", expected="a text")

@@ -6,11 +6,12 @@
 __all__ = ['BLUE', 'RED', 'GREY', 'STYLE', 'picture', 'draw_balance', 'draw_lengths', 'draw_cues', 'table_html', 'page_html',
            'inline_svg', 'fact', 'audit_facts', 'audit_page']
 
-# %% ../nbs/07_report.ipynb #203aa2d3
+# %% ../nbs/07_report.ipynb #ced74a03
 import html, io
 from contextlib import contextmanager
+from textwrap import shorten
 
-# %% ../nbs/07_report.ipynb #ef55c19c
+# %% ../nbs/07_report.ipynb #5c24453f
 BLUE,RED,GREY = "#3b6ea5", "#b5483a", "#8a8f98"
 
 @contextmanager
@@ -36,10 +37,10 @@ def draw_balance(
         bars = ax.barh(range(len(names)), rows, color=BLUE)
         ax.bar_label(bars, [f"{r:,}" for r in rows], padding=3)
         ax.set_yticks(range(len(names)), names); ax.invert_yaxis()
-        ax.set(xlabel="rows", xlim=(0, max(rows) * 1.15))
+        ax.set(xlabel="rows", xlim=(0, max(rows) * 1.15)); ax.xaxis.set_major_formatter("{x:,.0f}")
     return svg[0]
 
-# %% ../nbs/07_report.ipynb #24559bc3
+# %% ../nbs/07_report.ipynb #3c099f2f
 def draw_lengths(
     lengths:dict, # From an audit: edges, rows, unit, mean
 )->str: # SVG
@@ -48,8 +49,9 @@ def draw_lengths(
     with picture() as (ax,svg):
         ax.bar(edges[:-1], rows, width=[b - a for a,b in zip(edges, edges[1:])], align="edge", color=BLUE, edgecolor="white", linewidth=0.5)
         ax.axvline(lengths["mean"], color=RED, linewidth=1)
-        ax.annotate(f"mean {lengths['mean']:.0f}", (lengths["mean"], max(rows)), xytext=(4, -2), textcoords="offset points", color=RED, va="top")
-        ax.set(xlabel=f"{lengths['unit']} a text", ylabel="rows", xlim=(0, edges[-1]))
+        ax.annotate(f"mean {lengths['mean']:.0f}", (lengths["mean"], max(rows) * 1.12), xytext=(5, 0), textcoords="offset points", color=RED, va="top")
+        ax.set(xlabel=f"{lengths['unit']} a text; the last bar has all longer ones", ylabel="rows", xlim=(0, edges[-1]), ylim=(0, max(rows) * 1.15))
+        ax.yaxis.set_major_formatter("{x:,.0f}")
     return svg[0]
 
 def draw_cues(
@@ -69,12 +71,12 @@ def draw_cues(
         ax.legend(loc="lower right", frameon=False)
     return svg[0]
 
-# %% ../nbs/07_report.ipynb #cc650deb
+# %% ../nbs/07_report.ipynb #20a739df
 STYLE = """
 :root { color-scheme: light }
 body { font: 16px/1.5 system-ui, sans-serif; color: #22262b; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #d8dce1; padding-bottom: .2rem }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: .8rem; margin: 1.2rem 0 }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: .8rem; margin: 1.2rem 0 }
 .fact { background: #f3f5f8; border-radius: .5rem; padding: .7rem .9rem } .fact b { display: block; font-size: 1.5rem; line-height: 1.2 }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-size: .9rem; width: 100% }
 th { text-align: left; border-bottom: 2px solid #d8dce1 } td, th { padding: .3rem .6rem .3rem 0; vertical-align: top } td { border-bottom: 1px solid #e8ebee }
@@ -89,7 +91,7 @@ def table_html(
 )->str: # HTML
     "A table, long ones folded"
     if not rows: return "<p class='quiet'>None.</p>"
-    def cell(x, tag="td"): return f"<{tag}{' class=n' if isinstance(x, (int, float)) else ''}>{html.escape(f'{x:,}' if isinstance(x, (int, float)) else str(x))}</{tag}>"
+    def cell(x, tag="td"): return f"<{tag}{' class=n' if isinstance(x, (int, float)) else ''}>{html.escape(f'{x:.3f}' if isinstance(x, float) else f'{x:,}' if isinstance(x, int) else str(x))}</{tag}>"
     number = [isinstance(x, (int, float)) for x in rows[0]]
     top = "<tr>" + "".join(f"<th{' class=n' if n else ''}>{html.escape(h)}</th>" for h,n in zip(head, number)) + "</tr>"
     def part(some): return f"<div class=wide><table>{top}{''.join('<tr>' + ''.join(map(cell, r)) + '</tr>' for r in some)}</table></div>"
@@ -106,7 +108,7 @@ def page_html(
 
 def inline_svg(svg): return svg[svg.index("<svg"):]
 
-# %% ../nbs/07_report.ipynb #631f4bc7
+# %% ../nbs/07_report.ipynb #9a68cb11
 def fact(number, words): return f"<div class=fact><b>{html.escape(str(number))}</b>{html.escape(words)}</div>"
 
 def audit_facts(
@@ -127,13 +129,13 @@ def audit_page(
     under:str="", # A line below the title
 )->str: # HTML of a whole page
     "An audit as one HTML file"
-    def words(place): return [] if texts is None else [texts.get(place, "")[:140]]
+    def words(place): return [] if texts is None else [shorten(texts.get(place, ""), 150, placeholder=" …")]
     some = [] if texts is None else ["text"]
     def pairs(found): return table_html(["row","class","row","class","similarity", *some], [[p["a"], p["class_a"], p["b"], p["class_b"], p["similarity"], *words(p["b"])] for p in found["list"]])
     body = [audit_facts(a), "<h2>Classes</h2>", inline_svg(draw_balance(a["balance"])), "<h2>Lengths</h2>", inline_svg(draw_lengths(a["lengths"])),
             "<h2>Odd rows</h2><p>Rows that a kind of cleaning would change, that lost characters on their way, or that are not English.</p>",
             table_html(["kind","rows","share","first"], [[k, v["rows"], f"{v['share']:.1%}", " ".join(v["first"][:4])] for k,v in a["odd"].items()]),
-            f"<h2>Near copies</h2><p>Pairs whose sets of three-word runs are alike by half or more (Jaccard). {a['copies']['exact']:,} pairs are alike in all words. Pairs with different classes come first.</p>", pairs(a["copies"])]
+            f"<h2>Near copies</h2><p>Pairs whose sets of three-word runs are alike by half or more (Jaccard). Alike in all words: {a['copies']['exact']:,}. Pairs with different classes come first.</p>", pairs(a["copies"])]
     if "leaks" in a:
         k = a["leaks"]
         body += [f"<h2>Leaks into the test</h2><p>{k['test_rows']:,} of {k['of']:,} test rows have a near copy in training, {k['test_rows_contradicting']:,} of them under another class. A model may know them by heart.</p>", pairs(k)]
