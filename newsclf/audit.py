@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['WORD', 'COMMON', 'TAGS', 'class_balance', 'length_histogram', 'shingle_sets', 'rare_part', 'jaccard', 'same_sets',
-           'near_copies', 'edit_text', 'plant_copies', 'planted_found', 'copy_groups', 'copy_findings', 'is_english',
-           'odd_rows', 'text_features', 'linear_model', 'scores_of', 'linear_baseline', 'out_of_fold', 'label_doubt',
-           'suspect_labels', 'flips_found', 'source_tags', 'source_cues', 'without_cues', 'audit_news', 'format_audit']
+           'candidates', 'near_copies', 'edit_text', 'plant_copies', 'planted_found', 'copy_groups', 'copy_findings',
+           'is_english', 'odd_rows', 'text_features', 'linear_model', 'scores_of', 'linear_baseline', 'out_of_fold',
+           'label_doubt', 'suspect_labels', 'flips_found', 'source_tags', 'source_cues', 'without_cues', 'audit_news',
+           'format_audit']
 
 # %% ../nbs/02_audit.ipynb #02065aaa
 import re
@@ -87,7 +88,7 @@ def jaccard(
     for at in range(0, len(i), 100_000): both[at:at+100_000] = np.asarray(sets[i[at:at+100_000]].multiply(sets[j[at:at+100_000]]).sum(1)).ravel()
     return both / np.maximum(size[i] + size[j] - both, 1)
 
-# %% ../nbs/02_audit.ipynb #fe83c7c0
+# %% ../nbs/02_audit.ipynb #d52fd1dc
 def same_sets(
     sets, # From `shingle_sets`
 )->tuple[np.ndarray,np.ndarray]: # First row of each kind; each row's kind
@@ -100,6 +101,27 @@ def same_sets(
         if kind[i] == len(first): first.append(i)
     return np.array(first, dtype=np.int64), kind
 
+def candidates(
+    rare, # From `rare_part`
+    size, # (sets,) shingles of each
+    threshold:float, # Jaccard similarity
+    work:int=10_000_000, # Products a block, which bounds the memory
+    most:int=50_000_000, # Pairs
+)->np.ndarray: # (pairs, 2)
+    "Pairs that share a rare shingle and are not too different in size"
+    cost = np.cumsum(rare @ np.bincount(rare.indices, minlength=rare.shape[1])) if rare.shape[0] else np.zeros(0)
+    found,at,n = [np.zeros((0,2), dtype=np.int64)], 0, 0
+    other = rare.T.tocsr()
+    while at < rare.shape[0]:
+        stop = max(at + 1, int(np.searchsorted(cost, (cost[at-1] if at else 0) + work)))
+        both = (rare[at:stop] @ other).tocoo()
+        i,j = both.row.astype(np.int64) + at, both.col.astype(np.int64)
+        keep = (i < j) & (np.minimum(size[i], size[j]) >= threshold * np.maximum(size[i], size[j]) - 1e-9)
+        found.append(np.stack([i[keep], j[keep]], 1))
+        at,n = stop, n + int(keep.sum())
+        if n > most: raise UserError(f"more than {most:,} pairs of texts that may be near copies", "fewer", do="Audit a part of the data set, or texts without what they all share")
+    return np.concatenate(found)
+
 def near_copies(
     texts:list[str], # Texts
     threshold:float=0.5, # Jaccard similarity of three-word shingles, at least
@@ -107,22 +129,15 @@ def near_copies(
     "All pairs of texts that are near copies; of more than 50 equal texts each is paired with the first only"
     sets = shingle_sets(texts)
     first,kind = same_sets(sets)
-    rare,size = rare_part(sets[first], threshold), np.diff(sets.indptr)[first]
-    found = [np.zeros((0,2), dtype=np.int64)]
-    for at in range(0, len(first), 8192):
-        both = (rare[at:at+8192] @ rare.T).tocoo()
-        i,j = both.row.astype(np.int64) + at, both.col.astype(np.int64)
-        keep = (i < j) & (np.minimum(size[i], size[j]) >= threshold * np.maximum(size[i], size[j]))
-        found.append(np.stack([i[keep], j[keep]], 1))
-    found = np.concatenate(found)
-    similar = jaccard(sets[first], found[:,0], found[:,1])
-    found = found[similar >= threshold]
+    found = candidates(rare_part(sets[first], threshold), np.diff(sets.indptr)[first], threshold)
+    found = found[jaccard(sets[first], found[:,0], found[:,1]) >= threshold]
     members = np.split(np.argsort(kind, kind="stable"), np.cumsum(np.bincount(kind))[:-1])
-    pairs = [(a, b) for m,s in zip(members, size) if s and len(m) > 1 for k,a in enumerate(m[:1] if len(m) > 50 else m) for b in m[k+1:]]
-    for a,b in found:
-        a,b = (members[x] if len(members[x]) <= 50 else members[x][:1] for x in (a, b))
-        pairs += [(x, y) for x in a for y in b]
-    i,j = np.sort(np.array(pairs, dtype=np.int64).reshape(-1, 2), 1).T
+    few = [m if len(m) <= 50 else m[:1] for m in members]
+    alone = np.array([len(m) == 1 for m in few], dtype=bool)
+    plain = alone[found].all(1) if len(found) else np.zeros(0, dtype=bool)
+    pairs = [(x, y) for a,b in found[~plain] for x in few[a] for y in few[b]]
+    pairs += [(x, y) for m in members if len(m) > 1 and sets.indptr[m[0]] < sets.indptr[m[0]+1] for k,x in enumerate(m if len(m) <= 50 else m[:1]) for y in m[k+1:]]
+    i,j = np.sort(np.concatenate([first[found[plain]].reshape(-1, 2), np.array(pairs, dtype=np.int64).reshape(-1, 2)]), 1).T
     order = np.lexsort((j, i))
     return i[order], j[order], jaccard(sets, i[order], j[order])
 
@@ -232,14 +247,15 @@ def odd_rows(
         out[name] = dict(rows=len(rows), share=round(len(rows) / max(len(texts), 1), 4), first=rows[:show])
     return out
 
-# %% ../nbs/02_audit.ipynb #c281c551
+# %% ../nbs/02_audit.ipynb #6fb6c945
 def text_features(
     texts:list[str], # To learn the words from
 ):
     "TF-IDF of words and pairs of words: the vectorizer and (texts, features)"
     from sklearn.feature_extraction.text import TfidfVectorizer
-    v = TfidfVectorizer(ngram_range=(1,2), sublinear_tf=True, min_df=2 if len(texts) > 5000 else 1, dtype=np.float32)
-    return v, v.fit_transform(texts)
+    v = TfidfVectorizer(ngram_range=(1,2), sublinear_tf=True, min_df=2 if len(texts) > 5000 else 1, token_pattern=r"\b\w+\b", dtype=np.float32)
+    try: return v, v.fit_transform(texts)
+    except ValueError: raise UserError("no words to learn from", "texts that share words") from None
 
 def linear_model(
     seed:int=1122, # Decides the order of updates
@@ -264,7 +280,7 @@ def linear_baseline(
     right = linear_model(seed).fit(x, labels).predict(v.transform(test_texts)) == np.asarray(test_labels)
     return dict(rows=len(right), right=int(right.sum()), accuracy=round(float(right.mean()), 4)), right
 
-# %% ../nbs/02_audit.ipynb #6212cd2d
+# %% ../nbs/02_audit.ipynb #2c504c58
 def out_of_fold(
     x, # (rows, features)
     labels, # (rows,) from 0
@@ -275,9 +291,10 @@ def out_of_fold(
     "Scores of a linear model, out of fold"
     from sklearn.model_selection import GroupKFold
     labels = np.asarray(labels)
-    out = np.zeros((len(labels), int(labels.max()) + 1))
-    for stay,held in GroupKFold(folds, shuffle=True, random_state=seed).split(x, labels, groups):
-        if len(set(labels[stay])) < out.shape[1]: raise UserError("a class with too few rows", f"at least {folds} different texts of each class", do="Add rows, or leave the class out")
+    out,k = np.zeros((len(labels), int(labels.max()) + 1)), min(folds, len(np.unique(groups)))
+    if k < 2 or len(set(labels)) < 2: raise UserError("too few different texts or classes", "at least two of each")
+    for stay,held in GroupKFold(k, shuffle=True, random_state=seed).split(x, labels, groups):
+        if len(set(labels[stay])) < out.shape[1]: raise UserError("a class with too few rows", "enough different texts of each class for every fold")
         out[held] = scores_of(linear_model(seed).fit(x[stay], labels[stay]), x[held])
     return out
 
@@ -332,7 +349,7 @@ def flips_found(
     quality,_,suspect = label_doubt(out_of_fold(text_features(texts)[1], turned, copy_groups(texts), seed=seed), turned)
     return dict(flips=int(flip.sum()), auroc=round(float(roc_auc_score(flip, -quality)), 4), suspects=int(suspect.sum()), right=int((suspect & flip).sum()))
 
-# %% ../nbs/02_audit.ipynb #d4d09a1d
+# %% ../nbs/02_audit.ipynb #8a4fc4f5
 TAGS = (re.compile(r"\(([A-Z][\w.'&]*(?: [A-Z][\w.'&]*){0,2})\)"), re.compile(r"(?:^|[.?!'\"\w)] )([A-Z][\w.]*(?: [A-Z][\w.]*){0,2}) (?:-|--|–) "))
 
 def source_tags(
@@ -353,13 +370,13 @@ def source_cues(
     labels = np.asarray(labels)
     seen = {}
     for t,l in zip(texts, labels):
-        for tag in source_tags(t): seen.setdefault(tag, Counter())[int(l)] += 1
+        for tag in sorted(source_tags(t)): seen.setdefault(tag, Counter())[int(l)] += 1
     base = np.bincount(labels, minlength=len(names)) / len(labels)
     out = []
     for tag,by in seen.items():
         n,(k,most) = sum(by.values()), by.most_common(1)[0]
         if n >= least and binomtest(most, n, base[k], "greater").pvalue < 0.001 / len(seen): out.append(dict(tag=tag, rows=n, **{"class":names[k]}, share=round(most / n, 3), lift=round(float(most / n / base[k]), 1)))
-    return sorted(out, key=lambda c: -c["rows"] * c["share"])[:show]
+    return sorted(out, key=lambda c: (-c["rows"] * c["share"], c["tag"]))[:show]
 
 # %% ../nbs/02_audit.ipynb #84520638
 def without_cues(
@@ -380,7 +397,7 @@ def without_cues(
     return dict(test_rows=len(tagged), tagged_rows=int(tagged.sum()), accuracy=share(seen), accuracy_trained_without=plain["accuracy"],
                 tagged_accuracy=share(seen[tagged]), tagged_accuracy_tags_removed=share(unseen[tagged])), seen
 
-# %% ../nbs/02_audit.ipynb #e3c90083
+# %% ../nbs/02_audit.ipynb #c9cfc4d0
 def audit_news(
     train:pd.DataFrame, # Columns label, text, line
     names:list[str], # Class names
@@ -393,6 +410,7 @@ def audit_news(
 )->dict: # rows, classes, balance, lengths, odd, copies, leaks, suspects, cues, baseline
     "Everything this page finds, with rows named by file and line and no text"
     texts,labels = train["text"].tolist(), train["label"].to_numpy()
+    test = None if test is None or not len(test) else test
     places = [f"{source}:{l}" for l in train["line"]]
     out = dict(rows=len(texts), test_rows=0 if test is None else len(test), classes=names, balance=class_balance(labels, names),
                lengths=length_histogram([len(WORD.findall(t)) for t in texts] if lengths is None else lengths, "words" if lengths is None else "tokens"))
@@ -400,16 +418,19 @@ def audit_news(
     say("near copies and leaks")
     test_texts,test_labels = ([], []) if test is None else (test["text"].tolist(), test["label"].tolist())
     out |= copy_findings(texts + test_texts, [*labels, *test_labels], places + ([] if test is None else [f"{test_source}:{l}" for l in test["line"]]), len(texts), names)
-    say("labels that are hard to believe"); out["suspects"] = suspect_labels(texts, labels, places, names, seed=seed)
+    say("labels that are hard to believe")
+    try: out["suspects"] = suspect_labels(texts, labels, places, names, seed=seed)
+    except UserError as e: out["suspects"] = dict(rows=None, out_of_fold_accuracy=None, list=[], left_out=e.found)
     say("cues of the source"); out["cues"] = dict(tags=source_cues(texts, labels, names))
-    if test is not None:
+    leaked = out.get("leaks", {}).pop("leaked", None)
+    if test is not None and len(set(labels)) > 1:
         say("the linear baseline")
         out["cues"]["model"],right = without_cues(texts, labels, test_texts, test_labels, seed)
-        clean = np.delete(right, out["leaks"].pop("leaked"))
+        clean = np.delete(right, leaked)
         out["baseline"] = dict(rows=len(right), right=int(right.sum()), accuracy=round(float(right.mean()), 4), without_leaks=dict(rows=len(clean), right=int(clean.sum()), accuracy=round(float(clean.mean()), 4) if len(clean) else None))
     return out
 
-# %% ../nbs/02_audit.ipynb #069bc48c
+# %% ../nbs/02_audit.ipynb #952e68aa
 def format_audit(
     a:dict, # From `audit_news`
 )->str:
@@ -425,7 +446,7 @@ def format_audit(
         k = a["leaks"]
         lines += [f"leaks: {k['test_rows']:,} of {k['of']:,} test rows ({k['test_rows'] / k['of']:.1%}) have a near copy in training, {k['test_rows_contradicting']:,} of them under another class"]
         lines += [f"  {p['a']} {p['class_a']}  ~  {p['b']} {p['class_b']}  ({p['similarity']:.2f})" for p in k["list"][:3] if p["class_a"] != p["class_b"]]
-    lines += ["", f"labels that are hard to believe: {s['rows']:,} ({s['rows'] / a['rows']:.1%}); out of fold a linear model agrees with {s['out_of_fold_accuracy']:.1%}"]
+    lines += ["", f"labels that are hard to believe: not looked for ({s['left_out']})" if s["rows"] is None else f"labels that are hard to believe: {s['rows']:,} ({s['rows'] / a['rows']:.1%}); out of fold a linear model agrees with {s['out_of_fold_accuracy']:.1%}"]
     lines += [f"  {p['place']} says {p['label']}, looks like {p['better']}; nearest: {', '.join(n['label'] for n in p['neighbours'])}" for p in s["list"][:5]]
     lines += ["", "tags that give the class away: " + (", ".join(f"{t['tag']} ({t['rows']:,} rows, {t['share']:.0%} {t['class']})" for t in a["cues"]["tags"][:6]) or "none found")]
     if "baseline" in a:

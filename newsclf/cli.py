@@ -58,7 +58,7 @@ def train(
     from newsclf.run import run_job
     run_job(cfg, out)
 
-# %% ../nbs/13_cli.ipynb #81bd286c
+# %% ../nbs/13_cli.ipynb #0a6fc0c0
 @app.command()
 def check(
     file:Annotated[Path, typer.Argument(help="A table: .csv, .tsv, .jsonl or .parquet, or one of the first three with .gz")],
@@ -73,7 +73,9 @@ def check(
     import json
     from newsclf.data import check_file, format_check
     if quarantine and quarantine.exists(): raise UserError("the file exists", "a new file", str(quarantine))
+    if quarantine and write and quarantine.absolute() == write.absolute(): raise UserError("one file for --write and --quarantine", "two", str(write))
     if quarantine and bad_rows != "quarantine": raise UserError("--quarantine without --bad-rows quarantine", "both")
+    if quarantine: quarantine.parent.mkdir(parents=True, exist_ok=True)
     table = check_file(file, write, header, encoding, delimiter, bad_rows)
     print(format_check(table))
     for q in table.quarantined[:10]: print(f"  line {q['line']}: {q['reason']}")

@@ -99,14 +99,14 @@ def check_value(
         raise UserError(f"{name} = {value:g}", "{} from {} to {}".format(name, *RANGES[name]), where)
     return kind(value)
 
-# %% ../nbs/00_core.ipynb #606fb6a1
+# %% ../nbs/00_core.ipynb #fdd16043
 def read_config(
     path, # A TOML file
 )->dict: # Its values, names checked
     "Read a configuration file"
     path = Path(path)
     if not path.is_file(): raise UserError("no such file", "a configuration in TOML", str(path))
-    try: values = tomllib.loads(path.read_text(encoding="utf-8"))
+    try: values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as e: raise UserError(str(e).splitlines()[0], "valid TOML", str(path)) from None # TOML and UTF-8 errors are ValueErrors
     known = {f.name for f in fields(Config)} | {"preset"}
     for name in values:
@@ -217,7 +217,7 @@ def file_digest(
     "sha256 of a file's bytes"
     with open(path, "rb") as f: return hashlib.file_digest(f, "sha256").hexdigest()
 
-# %% ../nbs/00_core.ipynb #840fb12f
+# %% ../nbs/00_core.ipynb #6902ede8
 @contextmanager
 def atomic_path(
     path, # Where the finished file or folder shall stand
@@ -229,7 +229,7 @@ def atomic_path(
     try:
         yield tmp
         if tmp.is_file():
-            with open(tmp, "rb") as f: os.fsync(f.fileno())
+            with open(tmp, "rb+") as f: os.fsync(f.fileno())
         os.replace(tmp, path)
     finally:
         if tmp.is_dir(): shutil.rmtree(tmp, ignore_errors=True)

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['model_folder', 'check_texts', 'length_batches', 'batch_logits', 'Predictor', 'compare_with_pipeline', 'text_columns',
-           'first_keys', 'table_places', 'parquet_names', 'table_texts', 'text_lines', 'read_texts', 'answer_rows',
-           'format_answers', 'output_kind']
+           'first_keys', 'table_places', 'check_header', 'parquet_names', 'table_texts', 'text_lines', 'read_texts',
+           'answer_rows', 'format_answers', 'output_kind']
 
-# %% ../nbs/08_predict.ipynb #b25e99d7
+# %% ../nbs/08_predict.ipynb #6114ee8e
 import csv, io, itertools, json, sys
 from pathlib import Path
 import numpy as np
 from .core import UserError, choose_device, user_path
-from .data import DELIMITERS, FORMATS, JSON, check_cleaning, check_columns, clean_text, decode_utf8, encode_texts, open_table, read_utf8, table_format, text_pieces
+from .data import DELIMITERS, FORMATS, JSON, MAX_RECORD, check_cleaning, check_columns, clean_text, decode_utf8, encode_texts, open_bytes, open_table, read_utf8, table_format, text_pieces
 
 # %% ../nbs/08_predict.ipynb #f3a8d12a
 def model_folder(
@@ -126,13 +126,17 @@ def text_columns(
     check_columns(chosen, names, where)
     return chosen or (["text"] if "text" in names else [c for c in ("title","description") if c in names])
 
-# %% ../nbs/08_predict.ipynb #a13ef2d6
+# %% ../nbs/08_predict.ipynb #cebfcc15
 def first_keys(
     path, # JSON Lines
     encoding:str, # Declared
 )->list[str]:
     "Keys of the first object"
-    line = next(text_pieces(path, encoding)).split("\n")[0]
+    line = ""
+    for piece in text_pieces(path, encoding):
+        line += piece
+        if "\n" in piece or len(line) > MAX_RECORD: break
+    line = line.split("\n")[0]
     try: row = JSON.decode(line)
     except (ValueError, RecursionError): row = None
     if not isinstance(row, dict): raise UserError("no object in the first line", "an object a line", f"{path}:1")
@@ -155,15 +159,28 @@ def table_places(
     table.batches = itertools.chain([batch], table.batches)
     first = batch.rows[0]
     names = text_columns(first, wanted, path)
-    if names: return table, [first.index(c) for c in names], 1
-    if len(first) > 3 or len(first) == 3 and not first[0].isdigit():
+    if names:
+        check_header(first, table)
+        return table, [first.index(c) for c in names], 1
+    if len(first) > 3 or len(first) == 2 or len(first) == 3 and not first[0].isdigit():
         raise UserError(f"{len(first)} columns and no header that names text or title", "a column text, or title and description; or AG News' class, title, description", f"{path}:1", "Or name the columns: --text headline,body")
     return table, list(range(len(first)))[-2:], 0
+
+def check_header(names, table):
+    "A header whose names differ, and that does not come again"
+    if len(set(names)) < len(names): raise UserError("two columns of one name", "different names", table.place(1), "Rename one of them")
+    def once(batches):
+        for n,batch in enumerate(batches):
+            for line,row in zip(batch.lines[n == 0:], batch.rows[n == 0:]):
+                if row == names: table.refuse(line, "the header a second time", expected="a row")
+            yield batch
+    table.batches = once(table.batches)
 
 def parquet_names(path):
     "Columns of a Parquet file"
     import pyarrow as pa, pyarrow.parquet as pq
-    try: return pq.read_schema(path).names
+    try:
+        with open_bytes(path) as f: return pq.read_schema(f).names
     except (pa.ArrowException, OSError) as e: raise UserError(f"no whole Parquet file ({str(e).splitlines()[0]})", "Parquet", str(path)) from None
 
 # %% ../nbs/08_predict.ipynb #18e87b69
@@ -190,7 +207,7 @@ def text_lines(
     "One text a line; a line ends at a newline and nowhere else"
     return [l.rstrip("\r") for l in text.split("\n") if l.strip()]
 
-# %% ../nbs/08_predict.ipynb #43999944
+# %% ../nbs/08_predict.ipynb #62661e96
 def read_texts(
     path:str, # A table, or a plain text file; '-' for standard input
     encoding:str="utf-8", # Declared, for tables
@@ -200,8 +217,10 @@ def read_texts(
     "Texts of a file, or one a line from standard input"
     if path == "-": return text_lines(decode_utf8(sys.stdin.buffer.read(), "standard input"))
     if not Path(path).exists(): raise UserError("no such file", "a table, a .txt file, or - for standard input", path)
-    name = Path(path).name.lower().removesuffix(".gz")
-    return table_texts(path, encoding, delimiter, wanted) if name.endswith(FORMATS) else text_lines(read_utf8(path))
+    kind = Path(Path(path).name.lower().removesuffix(".gz")).suffix
+    if kind in FORMATS: return table_texts(path, encoding, delimiter, wanted)
+    if kind not in ("",".txt",".text",".md"): raise UserError(f"ending {kind!r}", ", ".join(FORMATS) + ", or .txt for a text a line", path)
+    return text_lines(read_utf8(path))
 
 # %% ../nbs/08_predict.ipynb #1bd23d1d
 def answer_rows(

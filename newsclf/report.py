@@ -4,12 +4,11 @@
 
 # %% auto #0
 __all__ = ['BLUE', 'RED', 'GREY', 'STYLE', 'picture', 'draw_balance', 'draw_lengths', 'draw_cues', 'table_html', 'page_html',
-           'inline_svg', 'fact', 'audit_facts', 'audit_page']
+           'inline_svg', 'fact', 'beginning', 'audit_facts', 'audit_page']
 
-# %% ../nbs/07_report.ipynb #ced74a03
+# %% ../nbs/07_report.ipynb #203aa2d3
 import html, io
 from contextlib import contextmanager
-from textwrap import shorten
 
 # %% ../nbs/07_report.ipynb #5c24453f
 BLUE,RED,GREY = "#3b6ea5", "#b5483a", "#8a8f98"
@@ -108,8 +107,16 @@ def page_html(
 
 def inline_svg(svg): return svg[svg.index("<svg"):]
 
-# %% ../nbs/07_report.ipynb #9a68cb11
+# %% ../nbs/07_report.ipynb #f03b0071
 def fact(number, words): return f"<div class=fact><b>{html.escape(str(number))}</b>{html.escape(words)}</div>"
+
+def beginning(
+    text:str, # A text
+    most:int=150, # Characters
+)->str:
+    "How a text begins, on one line"
+    text = " ".join(text[:10 * most].split())
+    return text if len(text) <= most else text[:most - 1] + "…"
 
 def audit_facts(
     a:dict, # From `audit_news`
@@ -118,7 +125,7 @@ def audit_facts(
     c,facts = a["copies"], [fact(f"{a['rows']:,}", "training rows" + (f", {a['test_rows']:,} test rows" if a["test_rows"] else ""))]
     facts.append(fact(f"{c['pairs']:,}", f"pairs of near copies in training, {c['contradicting']:,} with different classes"))
     if "leaks" in a: facts.append(fact(f"{a['leaks']['test_rows']:,}", f"test rows with a near copy in training, {a['leaks']['test_rows'] / a['leaks']['of']:.1%} of the test"))
-    facts.append(fact(f"{a['suspects']['rows']:,}", "labels that are hard to believe"))
+    if a["suspects"]["rows"] is not None: facts.append(fact(f"{a['suspects']['rows']:,}", "labels that are hard to believe"))
     if "baseline" in a: facts.append(fact(f"{a['baseline']['accuracy']:.2%}", "of the test right by a linear model: what BERT has to beat"))
     return f"<div class=facts>{''.join(facts)}</div>"
 
@@ -129,7 +136,7 @@ def audit_page(
     under:str="", # A line below the title
 )->str: # HTML of a whole page
     "An audit as one HTML file"
-    def words(place): return [] if texts is None else [shorten(texts.get(place, ""), 150, placeholder=" …")]
+    def words(place): return [] if texts is None else [beginning(texts.get(place, ""))]
     some = [] if texts is None else ["text"]
     def pairs(found): return table_html(["row","class","row","class","similarity", *some], [[p["a"], p["class_a"], p["b"], p["class_b"], p["similarity"], *words(p["b"])] for p in found["list"]])
     body = [audit_facts(a), "<h2>Classes</h2>", inline_svg(draw_balance(a["balance"])), "<h2>Lengths</h2>", inline_svg(draw_lengths(a["lengths"])),
@@ -139,7 +146,8 @@ def audit_page(
     if "leaks" in a:
         k = a["leaks"]
         body += [f"<h2>Leaks into the test</h2><p>{k['test_rows']:,} of {k['of']:,} test rows have a near copy in training, {k['test_rows_contradicting']:,} of them under another class. A model may know them by heart.</p>", pairs(k)]
-    body += ["<h2>Labels that are hard to believe</h2><p>Models that did not see the row prefer another class by far. Quality runs from 0 to 1 and is below a half where they do. Nearest are the most similar texts and their classes.</p>",
+    left = a["suspects"].get("left_out", "")
+    body += ["<h2>Labels that are hard to believe</h2>" + (f"<p class=quiet>Not looked for: {html.escape(left)}.</p>" if left else "") + "<p>Models that did not see the row prefer another class by far. Quality runs from 0 to 1 and is below a half where they do. Nearest are the most similar texts and their classes.</p>",
              table_html(["row","says","looks like","quality","nearest", *some], [[p["place"], p["label"], p["better"], p["quality"], ", ".join(n["label"] for n in p["neighbours"]), *words(p["place"])] for p in a["suspects"]["list"]])]
     body += ["<h2>Cues of the source</h2><p>Tags and datelines whose rows lean to one class.</p>", inline_svg(draw_cues(a["cues"]["tags"])) if a["cues"]["tags"] else "<p class=quiet>None found.</p>"]
     if m := a["cues"].get("model"):

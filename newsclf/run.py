@@ -295,7 +295,7 @@ def evaluate_folder(
     digests = {p.name:file_digest(p) for p in (path, predictor.folder/"model.safetensors")}
     return found | circumstances() | dict(account=table.account(), digests=digests)
 
-# %% ../nbs/09_run.ipynb #979858ec
+# %% ../nbs/09_run.ipynb #11f9019f
 def read_for_audit(
     cfg:Config, # data and how to read it
     against:str="", # A test file; empty for the test of the data set
@@ -303,14 +303,15 @@ def read_for_audit(
     "The training rows of a data set whole, and a test"
     from newsclf.data import is_hub_name, is_saved_dataset, read_files, read_hub, read_news
     if is_hub_name(cfg.data) or is_saved_dataset(user_path(cfg.data)):
-        train,test,names,tables,mark = read_hub(cfg.data, cfg)
-        found = train, test, names, tables, {without_path(cfg.data):mark}, f"dataset {without_path(cfg.data)}"
-    else: found = read_files(cfg.data, cfg)
-    if not against: return found
-    train,_,names,tables,sources,kind = found
-    written = {n:i for i,n in enumerate(names)} | ({} if any(n.isdecimal() for n in names) else {str(i+1):i for i in range(len(names))})
-    test,_,table = read_news(against, cfg, (names, written))
-    return train, test, names, {next(iter(tables)):next(iter(tables.values())), Path(against).name:table}, sources | {Path(against).name:file_digest(against)}, kind
+        train,test,classes,tables,mark = read_hub(cfg.data, cfg)
+        sources,kind = {without_path(cfg.data):mark}, f"dataset {without_path(cfg.data)}"
+    else: train,test,classes,tables,sources,kind = read_files(cfg.data, cfg)
+    if against:
+        path = user_path(against)
+        test,_,table = read_news(path, cfg, classes)
+        name = path.name if path.name not in tables else f"{path.absolute().parent.name}/{path.name}"
+        tables,sources = {next(iter(tables)):next(iter(tables.values())), name:table}, sources | {name:file_digest(path)}
+    return train, test, classes[0], tables, sources, kind
 
 def audit_lengths(texts, cfg):
     "Tokens of each text where minilm is installed, else None"
@@ -320,7 +321,7 @@ def audit_lengths(texts, cfg):
     except UserError: return None
     return token_arrays(load_tokenizer(base, cfg.max_length), texts, cfg.max_length, cfg.truncation)[2]
 
-# %% ../nbs/09_run.ipynb #b9bc887e
+# %% ../nbs/09_run.ipynb #55f91e78
 def run_audit(
     cfg:Config, # data and how to read it
     against:str="", # A test file; empty for the test of the data set
@@ -334,7 +335,7 @@ def run_audit(
     from newsclf.data import format_account
     from newsclf.report import audit_page
     started,clock = utc_now(), Clock()
-    out = user_path(out) if out else None
+    out = user_path(out).resolve() if out else None
     if out: check_free(out)
     with clock("read"): train,test,names,tables,sources,kind = read_for_audit(cfg, against)
     for name,t in tables.items(): say(f"{name}: {format_account(t)}")
