@@ -96,6 +96,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'newsclf.data.grammar': ('data.html#grammar', 'newsclf/data.py'),
                               'newsclf.data.grouped_places': ('data.html#grouped_places', 'newsclf/data.py'),
                               'newsclf.data.infer_classes': ('data.html#infer_classes', 'newsclf/data.py'),
+                              'newsclf.data.is_clean': ('data.html#is_clean', 'newsclf/data.py'),
                               'newsclf.data.is_hub_name': ('data.html#is_hub_name', 'newsclf/data.py'),
                               'newsclf.data.is_saved_dataset': ('data.html#is_saved_dataset', 'newsclf/data.py'),
                               'newsclf.data.json_batches': ('data.html#json_batches', 'newsclf/data.py'),

@@ -6,16 +6,16 @@
 __all__ = ['SAMPLE', 'MARKS', 'BAD_CHARACTER', 'MAX_RECORD', 'JSON', 'DELIMITERS', 'FORMATS', 'ENTITY', 'LOST_ENTITY', 'TAG',
            'PLACE', 'AGENCY', 'NAME', 'BYLINE', 'CITY', 'DATELINE', 'CLEANERS', 'RESERVED', 'same_file', 'open_bytes',
            'check_encoding', 'reading_bar', 'text_pieces', 'character_fault', 'decode_utf8', 'read_utf8', 'Table',
-           'Batch', 'Grammar', 'grammar', 'csv_fault', 'whole_records', 'check_columns', 'csv_rows', 'table_rows',
-           'take_header', 'no_repeats', 'as_text', 'json_row', 'json_batches', 'arrow_batches', 'parquet_batches',
-           'table_format', 'open_table', 'csv_batches', 'read_table', 'check_file', 'format_check', 'format_account',
-           'read_classes', 'infer_classes', 'repair_entities', 'check_cleaning', 'clean_text', 'news_columns',
-           'kept_name', 'time_column', 'open_news', 'label_fault', 'news_rows', 'parse_dates', 'column_places',
-           'read_news', 'check_classes', 'count_repeats', 'split_rows', 'random_places', 'grouped_places',
-           'newest_places', 'as_datasets', 'quiet_datasets', 'is_saved_dataset', 'open_dataset', 'dataset_table',
-           'read_hub', 'find_parts', 'NewsData', 'read_files', 'is_hub_name', 'load_news', 'shorten', 'encode_texts',
-           'cache_folder', 'tokenizer_digest', 'tokens_key', 'read_tokens', 'write_tokens', 'token_arrays',
-           'tokenize_parts']
+           'Batch', 'Grammar', 'grammar', 'is_clean', 'csv_fault', 'whole_records', 'check_columns', 'csv_rows',
+           'table_rows', 'take_header', 'no_repeats', 'as_text', 'json_row', 'json_batches', 'arrow_batches',
+           'parquet_batches', 'table_format', 'open_table', 'csv_batches', 'read_table', 'check_file', 'format_check',
+           'format_account', 'read_classes', 'infer_classes', 'repair_entities', 'check_cleaning', 'clean_text',
+           'news_columns', 'kept_name', 'time_column', 'open_news', 'label_fault', 'news_rows', 'parse_dates',
+           'column_places', 'read_news', 'check_classes', 'count_repeats', 'split_rows', 'random_places',
+           'grouped_places', 'newest_places', 'as_datasets', 'quiet_datasets', 'is_saved_dataset', 'open_dataset',
+           'dataset_table', 'read_hub', 'find_parts', 'NewsData', 'read_files', 'is_hub_name', 'load_news', 'shorten',
+           'encode_texts', 'cache_folder', 'tokenizer_digest', 'tokens_key', 'read_tokens', 'write_tokens',
+           'token_arrays', 'tokenize_parts']
 
 # %% ../nbs/01_data.ipynb #c1ada2ed
 import codecs, csv, functools, gzip, hashlib, html, io, itertools, json, os, re, tempfile, zlib
@@ -179,13 +179,14 @@ class Batch:
         keep = [i for i in range(len(self.rows)) if i not in bad]
         return Batch([self.lines[i] for i in keep], [self.rows[i] for i in keep], lambda i: self.raw(keep[i]))
 
-# %% ../nbs/01_data.ipynb #6f17985e
+# %% ../nbs/01_data.ipynb #0e5b56b9
 @dataclass
 class Grammar:
     "Regular expressions of a table whose fields are divided by `delimiter`"
     delimiter:str
     record:re.Pattern # One record
     records:re.Pattern # Many, each with its line end
+    clean_records:re.Pattern # The same for text without bad characters, twice as fast
     before:re.Pattern # Fields before the one that is wrong
     quoted:re.Pattern # A quoted field up to its closing quote
     plain:re.Pattern # A field without quotes
@@ -195,12 +196,20 @@ def grammar(
     delimiter:str=",", # One character
 )->Grammar:
     "RFC 4180 for a delimiter; lines end in LF or CRLF"
-    d = re.escape(delimiter)
-    plain,inside = rf'[^"{d}\r\n\0\ud800-\udfff]*+', '[^"\0\ud800-\udfff]*+'
-    quoted = f'"{inside}(?:""{inside})*+'
-    one = f'(?:{quoted}"|{plain})'
-    record = f"{one}(?:{d}{one})*+"
-    return Grammar(delimiter, *(re.compile(p) for p in (rf"{record}(?:\r?\n|\Z)", rf"(?:{record}\r?\n)*+", f"(?:{one}{d})*+", quoted, plain)))
+    d,bad = re.escape(delimiter), r"\0\ud800-\udfff"
+    def parts(bad):
+        plain,quoted = rf'[^"{d}\r\n{bad}]*+', f'"[^"{bad}]*+(?:""[^"{bad}]*+)*+'
+        one = f'(?:{quoted}"|{plain})'
+        return plain, quoted, one, f"{one}(?:{d}{one})*+"
+    plain,quoted,one,record = parts(bad)
+    return Grammar(delimiter, *(re.compile(p) for p in (rf"{record}(?:\r?\n|\Z)", rf"(?:{record}\r?\n)*+", rf"(?:{parts('')[3]}\r?\n)*+", f"(?:{one}{d})*+", quoted, plain)))
+
+def is_clean(
+    text:str, # Some text
+)->bool:
+    "Whether a text has no NUL and no surrogate"
+    try: return "\0" not in text and (text.isascii() or bool(text.encode()))
+    except UnicodeEncodeError: return False
 
 # %% ../nbs/01_data.ipynb #530c4305
 def csv_fault(
@@ -224,7 +233,7 @@ def csv_fault(
     if not closed: return at, "a quote in a field that does not begin with one"
     return at, "a quote that is never closed, or one inside the field that is not doubled" if "\n" in text[at:end] else "a quote inside a field that is not doubled"
 
-# %% ../nbs/01_data.ipynb #4140bf55
+# %% ../nbs/01_data.ipynb #510c4216
 MAX_RECORD = 2**25 # Characters
 
 def whole_records(
@@ -237,8 +246,9 @@ def whole_records(
     text,line = "", 1
     for piece in itertools.chain(pieces, [None]):
         text,at,final = text + (piece or ""), 0, piece is None
+        records = g.clean_records if is_clean(text) else g.records
         while at < len(text):
-            end = g.records.match(text, at).end()
+            end = records.match(text, at).end()
             if final and g.record.fullmatch(text, end): end = len(text)
             if end > at: n = text.count("\n", at, end); yield line, n, text[at:end]; line += n
             at = end
@@ -573,7 +583,7 @@ CLEANERS = dict(
     markup=lambda text: TAG.sub(" ", text),
     datelines=lambda text: DATELINE.sub("", text))
 
-# %% ../nbs/01_data.ipynb #8d990863
+# %% ../nbs/01_data.ipynb #fd6d9653
 def check_cleaning(
     names, # As 'backslashes,entities', or a list; 'none' or empty for none
 )->tuple: # Names in the order they work
@@ -589,11 +599,11 @@ def clean_text(
     names:tuple=("backslashes",), # From `check_cleaning`
 )->str:
     "A text after the repairs of these names; unchanged where they would leave nothing"
-    before,kept = None, text
-    while text != before:
-        before = text
+    kept = before = text
+    while True:
         for n in names: text = CLEANERS[n](text)
-    return text if text.strip() else kept
+        if text == before: return text if text is kept or text.strip() else kept
+        before = text
 
 # %% ../nbs/01_data.ipynb #016246df
 def news_columns(
@@ -621,7 +631,7 @@ def open_news(
     if wanted and time_column(cfg): wanted = [*wanted, cfg.time]
     return open_table(path, bool(texts), cfg.encoding, cfg.delimiter, cfg.bad_rows, wanted)
 
-# %% ../nbs/01_data.ipynb #7bd0dee2
+# %% ../nbs/01_data.ipynb #b5d150f0
 def label_fault(
     raw:str, # A label as written
     written:dict|None, # What may be written; None where the classes are not known yet
@@ -647,9 +657,11 @@ def news_rows(
     for batch in table.batches:
         at,cols = column_places(table, texts, label)
         rows = batch.rows
-        good = (lambda r: r in written) if written is not None else (lambda r: r and r == r.strip())
+        labels,first = [r[at] for r in rows], cols[0]
+        good = set(labels) <= written.keys() if written is not None else all(x and x == x.strip() for x in set(labels))
+        empty = any(not any(r[i].strip() for i in cols) for r in rows if not r[first] or r[first].isspace())
         dated = parse_dates([r[table.columns.index(time)] for r in rows]).notna() if time in table.columns and time else None
-        if not all(map(good, (r[at] for r in rows))) or not all(any(r[i].strip() for i in cols) for r in rows) or dated is not None and not dated.all():
+        if not good or empty or dated is not None and not dated.all():
             def fault(i, r): return label_fault(r[at], written, names) or (None if any(r[j].strip() for j in cols) else "empty text") or (None if dated is None or dated[i] else f"date {r[table.columns.index(time)][:40]!r}")
             bad = {i:why for i,r in enumerate(rows) if (why := fault(i, r))}
             for i,why in bad.items(): table.refuse(batch.lines[i], why, batch.raw(i), expected if not why.startswith("date") else "a date as 2026-11-23 or 2026-11-23T08:15:00Z")
@@ -668,7 +680,7 @@ def column_places(table, texts, label):
     if len(have) != 3: raise UserError(f"{len(have)} columns", 'class, title and description, as "3","Oil slips","Crude fell ..."', table.place(1), "Or name the columns: --text title,description --label category")
     return 0, [1,2]
 
-# %% ../nbs/01_data.ipynb #8cc4019c
+# %% ../nbs/01_data.ipynb #e51ec2bc
 def read_news(
     path, # A table; or a `Table` that is open
     cfg:Config=Config(), # Columns, encoding, cleaning, what to do with bad rows
@@ -697,8 +709,8 @@ def read_news(
     df["line"] = lines
     cleaning = check_cleaning(cfg.clean)
     raw = list(map(" ".join, zip(*(columns[i] for i in cols)))) if len(cols) > 1 else columns[cols[0]]
-    df["text"] = [clean_text(t, cleaning) for t in raw]
-    table.facts["cleaned"] = sum(a != b for a,b in zip(raw, df["text"]))
+    df["text"] = cleaned = [clean_text(t, cleaning) for t in raw]
+    table.facts["cleaned"] = sum(a != b for a,b in zip(raw, cleaned))
     return df, names, table
 
 # %% ../nbs/01_data.ipynb #e842018c
