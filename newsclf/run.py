@@ -321,7 +321,7 @@ def audit_lengths(texts, cfg):
     except UserError: return None
     return token_arrays(load_tokenizer(base, cfg.max_length), texts, cfg.max_length, cfg.truncation)[2]
 
-# %% ../nbs/09_run.ipynb #55f91e78
+# %% ../nbs/09_run.ipynb #95318d7f
 def run_audit(
     cfg:Config, # data and how to read it
     against:str="", # A test file; empty for the test of the data set
@@ -335,7 +335,7 @@ def run_audit(
     from newsclf.data import format_account
     from newsclf.report import audit_page
     started,clock = utc_now(), Clock()
-    out = user_path(out).resolve() if out else None
+    given,out = out, user_path(out).resolve() if out else None # a link, or '.', cannot be renamed onto
     if out: check_free(out)
     with clock("read"): train,test,names,tables,sources,kind = read_for_audit(cfg, against)
     for name,t in tables.items(): say(f"{name}: {format_account(t)}")
@@ -352,7 +352,7 @@ def run_audit(
             write_text(tmp/"audit.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
             bad = [q for t in tables.values() for q in t.quarantined]
             if bad: write_text(tmp/"quarantine.jsonl", "".join(json.dumps(q, ensure_ascii=False) + "\n" for q in bad))
-        say(f"\npage: {out}/audit.html\nfigures: {out}/audit.json")
+        say(f"\npage: {given}/audit.html\nfigures: {given}/audit.json")
     return result
 
 # %% ../nbs/09_run.ipynb #ec072bef
