@@ -17,7 +17,7 @@ import pandas as pd
 from .core import UserError
 from .data import CLEANERS, clean_text
 
-# %% ../nbs/02_audit.ipynb #6a31f135
+# %% ../nbs/02_audit.ipynb #ede12faa
 def class_balance(
     labels, # (rows,) from 0
     names:list[str], # Class names
@@ -26,6 +26,7 @@ def class_balance(
     n = np.bincount(labels, minlength=len(names))
     return [dict(name=name, rows=int(k), share=round(float(k / n.sum()), 4)) for name,k in zip(names, n)]
 
+# %% ../nbs/02_audit.ipynb #87613926
 def length_histogram(
     lengths, # Tokens, or words, of each text
     unit:str="tokens", # What was counted
@@ -63,7 +64,7 @@ def shingle_sets(
     sets.data[:] = 1
     return sets
 
-# %% ../nbs/02_audit.ipynb #0d3801ba
+# %% ../nbs/02_audit.ipynb #70c6c2ec
 def rare_part(
     sets, # From `shingle_sets`
     threshold:float, # Jaccard similarity
@@ -79,6 +80,7 @@ def rare_part(
     keep = (place < (size - np.ceil(threshold * size - 1e-9) + 1)[row]) & (df[col] > 1)
     return sparse.csr_matrix((np.ones(keep.sum(), dtype=np.int32), (row[keep], col[keep])), shape=sets.shape)
 
+# %% ../nbs/02_audit.ipynb #81970f4b
 def jaccard(
     sets, # From `shingle_sets`
     i, j, # (pairs,) rows
@@ -88,7 +90,7 @@ def jaccard(
     for at in range(0, len(i), 100_000): both[at:at+100_000] = np.asarray(sets[i[at:at+100_000]].multiply(sets[j[at:at+100_000]]).sum(1)).ravel()
     return both / np.maximum(size[i] + size[j] - both, 1)
 
-# %% ../nbs/02_audit.ipynb #d52fd1dc
+# %% ../nbs/02_audit.ipynb #bb8e8312
 def same_sets(
     sets, # From `shingle_sets`
 )->tuple[np.ndarray,np.ndarray]: # First row of each kind; each row's kind
@@ -101,6 +103,7 @@ def same_sets(
         if kind[i] == len(first): first.append(i)
     return np.array(first, dtype=np.int64), kind
 
+# %% ../nbs/02_audit.ipynb #630e431a
 def candidates(
     rare, # From `rare_part`
     size, # (sets,) shingles of each
@@ -122,6 +125,7 @@ def candidates(
         if n > most: raise UserError(f"more than {most:,} pairs of texts that may be near copies", "fewer", do="Audit a part of the data set, or texts without what they all share")
     return np.concatenate(found)
 
+# %% ../nbs/02_audit.ipynb #92a0a524
 def near_copies(
     texts:list[str], # Texts
     threshold:float=0.5, # Jaccard similarity of three-word shingles, at least
@@ -141,7 +145,7 @@ def near_copies(
     order = np.lexsort((j, i))
     return i[order], j[order], jaccard(sets, i[order], j[order])
 
-# %% ../nbs/02_audit.ipynb #9a200ea1
+# %% ../nbs/02_audit.ipynb #f2f01288
 def edit_text(
     text:str, # A text
     rng:np.random.Generator, # Decides the changes
@@ -161,6 +165,7 @@ def edit_text(
     if extra == 2: out = [w.replace("'", "#39;").replace("&", "amp;") for w in out]
     return " ".join(out)
 
+# %% ../nbs/02_audit.ipynb #7597141b
 def plant_copies(
     texts:list[str], # Texts
     n:int, # Copies to make
@@ -172,6 +177,7 @@ def plant_copies(
     rows = rng.choice(len(texts), n, replace=False)
     return [edit_text(texts[i], rng, words) for i in rows], rows
 
+# %% ../nbs/02_audit.ipynb #a1e33d79
 def planted_found(
     texts:list[str], # Texts
     n:int=1000, # Copies to plant
@@ -189,7 +195,7 @@ def planted_found(
     due = [(int(a), len(texts) + k) for k,a in enumerate(rows) if similar(texts[a], copies[k]) >= 0.5]
     return dict(planted=n, similar=len(due), found=sum(p in reported for p in due), pairs=len(reported), right=sum(similar(both[a], both[b]) >= 0.5 for a,b in reported))
 
-# %% ../nbs/02_audit.ipynb #a512abb2
+# %% ../nbs/02_audit.ipynb #733fc93c
 def copy_groups(
     texts:list[str], # Texts
 )->np.ndarray: # (texts,) number of the group
@@ -198,6 +204,7 @@ def copy_groups(
     i,j,_ = near_copies(texts)
     return sparse.csgraph.connected_components(sparse.coo_matrix((np.ones(len(i)), (i, j)), shape=(len(texts),)*2), directed=False)[1]
 
+# %% ../nbs/02_audit.ipynb #b768472e
 def copy_findings(
     texts:list[str], # Training texts, then those of the test
     labels, # Their labels
@@ -220,7 +227,7 @@ def copy_findings(
         out["leaks"] = summary(across) | dict(test_rows=len(set(j[across])), test_rows_contradicting=len(set(j[other])), of=len(texts) - n, leaked=sorted(int(k) - n for k in set(j[across])))
     return out
 
-# %% ../nbs/02_audit.ipynb #fed91b1e
+# %% ../nbs/02_audit.ipynb #570510ed
 COMMON = frozenset("the of to in a and for on is at with as by from that it an are was has after its be will said over new his he this not up have out who but were more one their".split())
 
 def is_english(
@@ -232,6 +239,7 @@ def is_english(
     latin = sum(c < "\u0250" for c in letters)
     return (len(words) < 8 or any(w in COMMON for w in words)) and latin >= len(letters) / 2
 
+# %% ../nbs/02_audit.ipynb #b406c618
 def odd_rows(
     texts:list[str], # As they stand in the file
     places:list[str], # file:line of each
@@ -247,7 +255,7 @@ def odd_rows(
         out[name] = dict(rows=len(rows), share=round(len(rows) / max(len(texts), 1), 4), first=rows[:show])
     return out
 
-# %% ../nbs/02_audit.ipynb #6fb6c945
+# %% ../nbs/02_audit.ipynb #c7ce6103
 def text_features(
     texts:list[str], # To learn the words from
 ):
@@ -257,6 +265,7 @@ def text_features(
     try: return v, v.fit_transform(texts)
     except ValueError: raise UserError("no words to learn from", "texts that share words") from None
 
+# %% ../nbs/02_audit.ipynb #603826f9
 def linear_model(
     seed:int=1122, # Decides the order of updates
 ):
@@ -264,10 +273,12 @@ def linear_model(
     from sklearn.svm import LinearSVC
     return LinearSVC(C=0.3, random_state=seed)
 
+# %% ../nbs/02_audit.ipynb #880331d1
 def scores_of(model, x): # (rows, classes)
     d = model.decision_function(x)
     return np.stack([-d, d], 1) if d.ndim == 1 else d
 
+# %% ../nbs/02_audit.ipynb #2861eecc
 def linear_baseline(
     texts:list[str], # Training texts
     labels, # Their labels
@@ -280,7 +291,7 @@ def linear_baseline(
     right = linear_model(seed).fit(x, labels).predict(v.transform(test_texts)) == np.asarray(test_labels)
     return dict(rows=len(right), right=int(right.sum()), accuracy=round(float(right.mean()), 4)), right
 
-# %% ../nbs/02_audit.ipynb #2c504c58
+# %% ../nbs/02_audit.ipynb #dccc8790
 def out_of_fold(
     x, # (rows, features)
     labels, # (rows,) from 0
@@ -298,6 +309,7 @@ def out_of_fold(
         out[held] = scores_of(linear_model(seed).fit(x[stay], labels[stay]), x[held])
     return out
 
+# %% ../nbs/02_audit.ipynb #a5bf36bd
 def label_doubt(
     scores, # (rows, classes) out of fold
     labels, # (rows,) from 0
@@ -349,7 +361,7 @@ def flips_found(
     quality,_,suspect = label_doubt(out_of_fold(text_features(texts)[1], turned, copy_groups(texts), seed=seed), turned)
     return dict(flips=int(flip.sum()), auroc=round(float(roc_auc_score(flip, -quality)), 4), suspects=int(suspect.sum()), right=int((suspect & flip).sum()))
 
-# %% ../nbs/02_audit.ipynb #8a4fc4f5
+# %% ../nbs/02_audit.ipynb #8a89a1aa
 TAGS = (re.compile(r"\(([A-Z][\w.'&]*(?: [A-Z][\w.'&]*){0,2})\)"), re.compile(r"(?:^|[.?!'\"\w)] )([A-Z][\w.]*(?: [A-Z][\w.]*){0,2}) (?:-|--|–) "))
 
 def source_tags(
@@ -358,6 +370,7 @@ def source_tags(
     "Words in the form of a source tag or dateline"
     return {m for p in TAGS for m in p.findall(text[:200])}
 
+# %% ../nbs/02_audit.ipynb #68579bbe
 def source_cues(
     texts:list[str], # Texts
     labels, # Their labels

@@ -58,7 +58,7 @@ def train(
     from newsclf.run import run_job
     run_job(cfg, out)
 
-# %% ../nbs/13_cli.ipynb #0a6fc0c0
+# %% ../nbs/13_cli.ipynb #815af44a
 @app.command()
 def check(
     file:Annotated[Path, typer.Argument(help="A table: .csv, .tsv, .jsonl or .parquet, or one of the first three with .gz")],
@@ -83,6 +83,7 @@ def check(
     if quarantine: write_text(quarantine, "".join(json.dumps(q, ensure_ascii=False) + "\n" for q in table.quarantined)); print(f"set aside: {quarantine}")
     if write: print(f"written: {write}")
 
+# %% ../nbs/13_cli.ipynb #8fa0e2fa
 @app.command()
 def audit(
     data:Annotated[str, typer.Argument(help="A folder with train and test, one file, a dataset of the hub or saved on disk; or sample")]="sample",
@@ -102,7 +103,7 @@ def audit(
     cfg = make_config(data=data, text=text, label=label, encoding=encoding, delimiter=delimiter, bad_rows=bad_rows, clean=clean, seed=seed)
     run_audit(cfg, against, out, texts)
 
-# %% ../nbs/13_cli.ipynb #8c426d17
+# %% ../nbs/13_cli.ipynb #5b340226
 def chosen_run(
     model:str|None, # What --model said
 )->Path: # A run or a saved classifier
@@ -113,6 +114,7 @@ def chosen_run(
     print(f"model: {run}", file=sys.stderr)
     return run
 
+# %% ../nbs/13_cli.ipynb #c9de584d
 @app.command()
 def predict(
     text:Annotated[Optional[list[str]], typer.Argument(help="Texts; or use --input")]=None,
@@ -137,7 +139,7 @@ def predict(
     if output: write_text(output, answers); print(f"{len(texts):,} answers: {output}")
     else: sys.stdout.write(answers)
 
-# %% ../nbs/13_cli.ipynb #cdede388
+# %% ../nbs/13_cli.ipynb #41fed37e
 @app.command()
 def evaluate(
     model:Annotated[Optional[str], typer.Argument(help="A run or a saved classifier; without it the newest run")]=None,
@@ -162,6 +164,7 @@ def evaluate(
     if pipeline: print("\npipeline: {other_labels:,} other labels in {rows:,} rows, probabilities differ by {largest_difference:.1e} at most".format(**result["pipeline"]))
     if output: write_text(output, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
+# %% ../nbs/13_cli.ipynb #84565a35
 @app.command()
 def fetch(
     name:Annotated[str, typer.Argument(help="Model id on the hub, as bert-base-cased")],
@@ -171,6 +174,7 @@ def fetch(
     from newsclf.model import fetch_model
     print(f"{name}: {fetch_model(name, revision)}")
 
+# %% ../nbs/13_cli.ipynb #0a83f7de
 @app.command()
 def runs(folder:Annotated[Path, typer.Argument(help="Folder of runs")]=Path("runs")):
     "List the runs with accuracy, date and size."
@@ -213,7 +217,7 @@ def doctor():
     except UserError as e: print(f"minilm           {e}")
     print("\nno combination that is known to fail")
 
-# %% ../nbs/13_cli.ipynb #72e9def5
+# %% ../nbs/13_cli.ipynb #f8eb3c02
 def fail(
     message:str, # For the user
     code:int, # Exit code
@@ -222,6 +226,7 @@ def fail(
     print(f"newsclf: {message}", file=sys.stderr)
     sys.exit(code)
 
+# %% ../nbs/13_cli.ipynb #ed419c2c
 SYSTEM = {errno.ENOSPC:"Free some space", errno.EDQUOT:"Free some space"} | dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Check the permissions") | dict.fromkeys(
     (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG), "Choose another name")
 

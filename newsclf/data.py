@@ -71,7 +71,7 @@ def check_encoding(
     if not order: raise UserError("no byte order mark", f"one at the start of a file in {codec.name}", where, f"Say --encoding {codec.name}-le or {codec.name}-be")
     return order
 
-# %% ../nbs/01_data.ipynb #aa0b5e30
+# %% ../nbs/01_data.ipynb #2d475184
 def reading_bar(
     path, # A file
 ): # tqdm's bar, or nothing
@@ -80,6 +80,7 @@ def reading_bar(
     if size < 2**26 or not show_bars(): return nullcontext()
     return tqdm(total=size, unit="B", unit_scale=True, desc=Path(path).name, leave=False)
 
+# %% ../nbs/01_data.ipynb #e7ed78f6
 def text_pieces(
     path, # A file
     encoding:str="utf-8", # Declared
@@ -100,7 +101,7 @@ def text_pieces(
             raw = f.read(size)
             if bar: bar.update(len(raw))
 
-# %% ../nbs/01_data.ipynb #538cfccd
+# %% ../nbs/01_data.ipynb #72c4d5cc
 BAD_CHARACTER = re.compile("[\0\ud800-\udfff]")
 
 def character_fault(
@@ -110,6 +111,7 @@ def character_fault(
     if c == "\0": return "a NUL byte"
     return f"byte 0x{ord(c) - 0xdc00:02x} is not UTF-8" if "\udc80" <= c <= "\udcff" else "half a character (a lone surrogate)"
 
+# %% ../nbs/01_data.ipynb #4f1a6587
 def decode_utf8(
     raw:bytes, # Content of a file
     where:str, # Its name, for messages
@@ -122,6 +124,7 @@ def decode_utf8(
         raise UserError(character_fault(bad[0]), "text in UTF-8", f"{where}:{text.count(chr(10), 0, bad.start()) + 1}", "Convert the file, for instance with iconv -t UTF-8")
     return text
 
+# %% ../nbs/01_data.ipynb #db2dc5d2
 def read_utf8(
     path, # A text file
 )->str: # Its content
@@ -179,7 +182,7 @@ class Batch:
         keep = [i for i in range(len(self.rows)) if i not in bad]
         return Batch([self.lines[i] for i in keep], [self.rows[i] for i in keep], lambda i: self.raw(keep[i]))
 
-# %% ../nbs/01_data.ipynb #0e5b56b9
+# %% ../nbs/01_data.ipynb #45bdfc7e
 @dataclass
 class Grammar:
     "Regular expressions of a table whose fields are divided by `delimiter`"
@@ -191,6 +194,7 @@ class Grammar:
     quoted:re.Pattern # A quoted field up to its closing quote
     plain:re.Pattern # A field without quotes
 
+# %% ../nbs/01_data.ipynb #3dc82361
 @functools.cache
 def grammar(
     delimiter:str=",", # One character
@@ -204,6 +208,7 @@ def grammar(
     plain,quoted,one,record = parts(bad)
     return Grammar(delimiter, *(re.compile(p) for p in (rf"{record}(?:\r?\n|\Z)", rf"(?:{record}\r?\n)*+", rf"(?:{parts('')[3]}\r?\n)*+", f"(?:{one}{d})*+", quoted, plain)))
 
+# %% ../nbs/01_data.ipynb #3d4d8104
 def is_clean(
     text:str, # Some text
 )->bool:
@@ -273,7 +278,7 @@ def check_columns(
         do = f"The columns look divided by {divided!r}; say so with --delimiter" if divided else nearest(name, have[:50])
         raise UserError(f"no column {name!r}", "a column of that name", where, do)
 
-# %% ../nbs/01_data.ipynb #8b7e1db6
+# %% ../nbs/01_data.ipynb #a294e143
 def csv_rows(
     text:str, # Whole, valid records
     line:int, # Of the first
@@ -289,6 +294,7 @@ def csv_rows(
     def spans(): return [m[0] for m in g.record.finditer(text) if m[0]]
     return Batch(lines, rows, lambda i: spans()[i])
 
+# %% ../nbs/01_data.ipynb #cc8fbbd1
 def table_rows(
     batches, # Of one table
     table:Table, # Takes what is refused
@@ -305,6 +311,7 @@ def table_rows(
             batch = batch.without(bad)
         if batch.rows: yield batch
 
+# %% ../nbs/01_data.ipynb #abc657fb
 def take_header(
     batch:Batch, # The first of a table
     table:Table, # Gets its columns
@@ -320,13 +327,14 @@ def take_header(
     table.columns = first
     return batch.without({0})
 
-# %% ../nbs/01_data.ipynb #8ab5a4c6
+# %% ../nbs/01_data.ipynb #5fb9282f
 def no_repeats(pairs):
     "An object whose keys differ"
     out = dict(pairs)
     if len(out) < len(pairs): raise ValueError("a key twice in one object")
     return out
 
+# %% ../nbs/01_data.ipynb #d8085ff4
 def as_text(
     value, # From JSON
 )->str:
@@ -337,6 +345,7 @@ def as_text(
     if bad := BAD_CHARACTER.search(value): raise ValueError(character_fault(bad[0]))
     return value
 
+# %% ../nbs/01_data.ipynb #7ca6310e
 JSON = json.JSONDecoder(object_pairs_hook=no_repeats, parse_int=str, parse_float=str, parse_constant=str)
 
 def json_row(
@@ -379,7 +388,7 @@ def json_batches(
         at += len(found)
         if rows: yield Batch(places, rows, raws.__getitem__)
 
-# %% ../nbs/01_data.ipynb #a212623f
+# %% ../nbs/01_data.ipynb #73cf5f88
 def arrow_batches(
     pieces, # Record batches of pyarrow
     table:Table, # Takes what is refused
@@ -402,6 +411,7 @@ def arrow_batches(
         batch = batch.without(bad) if bad else batch
         if batch.rows: yield batch
 
+# %% ../nbs/01_data.ipynb #53995b8c
 def parquet_batches(
     path, # A Parquet file
     table:Table, # Takes what is refused
@@ -418,7 +428,7 @@ def parquet_batches(
             yield from arrow_batches(file.iter_batches(8192, columns=table.columns), table)
     except (pa.ArrowException, OSError) as e: raise UserError(f"no whole Parquet file ({str(e).splitlines()[0]})", "Parquet", table.source) from None
 
-# %% ../nbs/01_data.ipynb #a4071fe7
+# %% ../nbs/01_data.ipynb #dc0bff57
 DELIMITERS = {".csv":",", ".tsv":"\t", ".tab":"\t"}
 FORMATS = (*DELIMITERS, ".jsonl", ".ndjson", ".parquet")
 
@@ -430,6 +440,7 @@ def table_format(
     if kind not in FORMATS: raise UserError(f"ending {kind!r}", ", ".join(FORMATS) + ", or one of them with .gz", str(path))
     return kind
 
+# %% ../nbs/01_data.ipynb #154f6ced
 def open_table(
     path, # .csv, .tsv, .jsonl or .parquet, or one of the first three with .gz
     header:bool=True, # CSV and TSV: is the first row one of names?
@@ -479,7 +490,7 @@ def read_table(
     df = pd.DataFrame(dict(zip(table.columns, columns or [[] for _ in table.columns])), dtype=str)
     return df if header or table_format(path) not in DELIMITERS else df.set_axis(range(df.shape[1]), axis=1)
 
-# %% ../nbs/01_data.ipynb #f7ac6398
+# %% ../nbs/01_data.ipynb #c441808e
 def check_file(
     path, # A table
     write=None, # New CSV file for what was read
@@ -508,6 +519,7 @@ def check_file(
     else: count()
     return table
 
+# %% ../nbs/01_data.ipynb #fd9bb04e
 def format_check(
     table:Table, # From `check_file`
 )->str:
@@ -518,6 +530,7 @@ def format_check(
     names = ", ".join(c[:40] for c in table.columns[:12]) + (" …" if len(table.columns) > 12 else "")
     return (f"{table.source}: {kind}\n{len(table.columns):,} columns" + (f": {names}" if f.get("header", True) else ", no header") + f"\nlongest field: {f['longest_field']:,} characters\n" + format_account(table))
 
+# %% ../nbs/01_data.ipynb #e4e21c12
 def format_account(
     table:Table, # Read to its end
 )->str: # As '800 rows in = 798 rows kept + 2 rows quarantined'
@@ -583,7 +596,7 @@ CLEANERS = dict(
     markup=lambda text: TAG.sub(" ", text),
     datelines=lambda text: DATELINE.sub("", text))
 
-# %% ../nbs/01_data.ipynb #fd6d9653
+# %% ../nbs/01_data.ipynb #4f11d9bf
 def check_cleaning(
     names, # As 'backslashes,entities', or a list; 'none' or empty for none
 )->tuple: # Names in the order they work
@@ -594,6 +607,7 @@ def check_cleaning(
         if n not in CLEANERS: raise UserError(f"unknown cleaning {n!r}", where="clean", do=nearest(n, [*CLEANERS, "none"]))
     return tuple(n for n in CLEANERS if n in names)
 
+# %% ../nbs/01_data.ipynb #97390317
 def clean_text(
     text:str, # Title and description, joined
     names:tuple=("backslashes",), # From `check_cleaning`
@@ -605,7 +619,7 @@ def clean_text(
         if text == before: return text if text is kept or text.strip() else kept
         before = text
 
-# %% ../nbs/01_data.ipynb #016246df
+# %% ../nbs/01_data.ipynb #b9bf0538
 def news_columns(
     cfg:Config, # text, label and time name columns
 )->tuple[list[str],str,list[str]]: # Text columns, label column, all that must be there
@@ -614,6 +628,7 @@ def news_columns(
     if bool(texts) != bool(cfg.label): raise UserError("--text without --label" if texts else "--label without --text", "both, or neither for AG News' format")
     return texts, cfg.label, [*texts, cfg.label] if texts else []
 
+# %% ../nbs/01_data.ipynb #309b5798
 RESERVED = ("label","text","line","original_text")
 
 def kept_name(column): return f"original_{column}" if column in RESERVED else column
@@ -631,7 +646,7 @@ def open_news(
     if wanted and time_column(cfg): wanted = [*wanted, cfg.time]
     return open_table(path, bool(texts), cfg.encoding, cfg.delimiter, cfg.bad_rows, wanted)
 
-# %% ../nbs/01_data.ipynb #b5d150f0
+# %% ../nbs/01_data.ipynb #272c5d38
 def label_fault(
     raw:str, # A label as written
     written:dict|None, # What may be written; None where the classes are not known yet
@@ -644,6 +659,7 @@ def label_fault(
     if written is not None and raw not in written: return f"class {shown}"
     return None
 
+# %% ../nbs/01_data.ipynb #799ff366
 def news_rows(
     table:Table, # Open
     texts:list[str], # Text columns; empty for AG News' format
@@ -670,6 +686,7 @@ def news_rows(
         if len(table.quarantined) > max(10_000, table.kept): break
         if batch.rows: yield batch
 
+# %% ../nbs/01_data.ipynb #f96d6607
 def parse_dates(texts): return pd.to_datetime(pd.Series(texts, dtype=object), format="ISO8601", utc=True, errors="coerce")
 
 def column_places(table, texts, label):
@@ -733,7 +750,7 @@ def count_repeats(
     first = df.groupby("text", sort=False)["label"].transform("first")
     return int(again.sum()), int((again & (first != df["label"])).sum())
 
-# %% ../nbs/01_data.ipynb #cef4ce6d
+# %% ../nbs/01_data.ipynb #272c5eac
 def split_rows(
     df:pd.DataFrame, # Rows with a column `label`
     size:float=0.1, # Share held out
@@ -749,6 +766,7 @@ def split_rows(
     else: stay,out = random_places(df, size, seed, df["label"] if kind == "stratified" else None)
     return tuple(df.iloc[places].reset_index(drop=True) for places in (stay, out))
 
+# %% ../nbs/01_data.ipynb #37a20106
 def random_places(df, size, seed, stratify):
     "Places that stay, and those of a random share"
     from sklearn.model_selection import train_test_split
@@ -756,6 +774,7 @@ def random_places(df, size, seed, stratify):
     except ValueError as e:
         raise UserError(f"{len(df)} rows cannot be split: {str(e).rstrip('.')}", do="Add rows" + (", or use --split plain" if stratify is not None else "")) from None
 
+# %% ../nbs/01_data.ipynb #2756da99
 def grouped_places(df, size, seed, groups):
     "Places that stay, and those of about a share: whole groups, drawn by the class that is commonest in each"
     if groups is None: raise UserError("no groups", "a group for each row")
@@ -765,6 +784,7 @@ def grouped_places(df, size, seed, groups):
     held = np.isin(number, out)
     return np.random.default_rng(seed).permutation(np.flatnonzero(~held)), np.flatnonzero(held)
 
+# %% ../nbs/01_data.ipynb #76328c1b
 def newest_places(df, size, time):
     "Places of the older rows, and of the newest share"
     if time not in df: raise UserError(f"no column {time!r}" if time else "no column of dates", "the dates of --split time", do="Name it with --time")
@@ -800,7 +820,7 @@ def quiet_datasets():
         datasets.logging.set_verbosity(level)
         if not off: datasets.enable_progress_bars()
 
-# %% ../nbs/01_data.ipynb #c8d86571
+# %% ../nbs/01_data.ipynb #9b2e6dd2
 def is_saved_dataset(path): return (Path(path)/"dataset_dict.json").is_file() or (Path(path)/"state.json").is_file()
 
 def open_dataset(
@@ -818,6 +838,7 @@ def open_dataset(
     if "train" not in ds: raise UserError(f"parts {', '.join(ds)}", "a part train", name)
     return ds
 
+# %% ../nbs/01_data.ipynb #6cf234b0
 def dataset_table(
     rows, # `Dataset`
     cfg:Config, # Columns, what to do with bad rows
@@ -878,7 +899,7 @@ class NewsData:
     quarantined:list # source, line, reason, raw of each row set aside
     notes:list # What the user should know, in words
 
-# %% ../nbs/01_data.ipynb #d9937dd4
+# %% ../nbs/01_data.ipynb #26b70549
 def read_files(
     data:str, # 'sample', a folder or a file
     cfg:Config, # How to read them
@@ -901,6 +922,7 @@ def read_files(
     at = user_path(data).absolute()
     return frames["train"], frames.get("test"), classes, tables, sources, "the bundled sample" if data == "sample" else f"{'file' if at.is_file() else 'folder'} {at.name}"
 
+# %% ../nbs/01_data.ipynb #86be6183
 def is_hub_name(data): return data != "sample" and not user_path(data).exists() and data.count("/") == 1 and not data.startswith((".","/","~"))
 
 # %% ../nbs/01_data.ipynb #64170522
@@ -929,7 +951,7 @@ def load_news(
     check_classes(train["label"], names, f"{cfg.data} train, after --split {cfg.split}")
     return NewsData(as_datasets(train, validation, test), names, sources, kind, {n:t.account() for n,t in tables.items()}, [q for t in tables.values() for q in t.quarantined], notes)
 
-# %% ../nbs/01_data.ipynb #450820b4
+# %% ../nbs/01_data.ipynb #36499a1e
 def shorten(
     ids:list[int], # With a special token at either end
     max_length:int, # Longest allowed, special tokens included
@@ -940,6 +962,7 @@ def shorten(
     head = {"head":room, "tail":0, "head+tail":round(room / 4)}[keep]
     return ids if len(ids) <= max_length else [*ids[:1+head], *ids[len(ids)-1-(room-head):]]
 
+# %% ../nbs/01_data.ipynb #636651d3
 def encode_texts(
     tokenizer, # A transformers tokenizer of the BERT kind
     texts:list[str], # Texts
@@ -951,12 +974,13 @@ def encode_texts(
     ids = tokenizer(texts, truncation=False, verbose=False, return_attention_mask=False, return_token_type_ids=False)["input_ids"] if texts else []
     return [shorten(i, max_length, keep) for i in ids], [len(i) for i in ids]
 
-# %% ../nbs/01_data.ipynb #5c60a313
+# %% ../nbs/01_data.ipynb #32ea9781
 def cache_folder()->Path: # It need not exist
     "Where tokens are kept"
     try: return user_path(os.environ.get("NEWSCLF_CACHE") or "~/.cache/newsclf")/"tokens"
     except UserError: return Path(tempfile.gettempdir())/"newsclf"/"tokens" # nobody's home
 
+# %% ../nbs/01_data.ipynb #94c76d61
 def tokenizer_digest(
     tokenizer, # A fast tokenizer
 )->str: # sha256
@@ -964,6 +988,7 @@ def tokenizer_digest(
     parts = json.loads(tokenizer.backend_tokenizer.to_str())
     return hashlib.sha256(json.dumps([type(tokenizer).__name__, {k:v for k,v in parts.items() if k not in ("truncation","padding")}]).encode()).hexdigest()
 
+# %% ../nbs/01_data.ipynb #5c61f033
 def tokens_key(
     tokenizer:str, # From `tokenizer_digest`
     texts:list[str], # Of one part
@@ -975,6 +1000,7 @@ def tokens_key(
     d.update("\0".join(texts).encode())
     return d.hexdigest()
 
+# %% ../nbs/01_data.ipynb #6d04858a
 def read_tokens(
     path, # File of the cache
 ): # (ids, lengths, whole lengths), or None
@@ -988,6 +1014,7 @@ def read_tokens(
     kept = load(raw)
     return kept["ids"], kept["lengths"], kept["whole"]
 
+# %% ../nbs/01_data.ipynb #bd56afbe
 def write_tokens(path, ids, lengths, whole, most=32):
     "Keep tokens; the cache holds the `most` that were used last"
     from safetensors.numpy import save
@@ -999,7 +1026,7 @@ def write_tokens(path, ids, lengths, whole, most=32):
             old.unlink(missing_ok=True); old.with_suffix(".sha256").unlink(missing_ok=True)
     except OSError: pass # A cache that cannot be written costs time, not the run
 
-# %% ../nbs/01_data.ipynb #2232b4d7
+# %% ../nbs/01_data.ipynb #1094fe8e
 def token_arrays(
     tokenizer, # A transformers tokenizer
     texts:list[str], # Texts
@@ -1019,6 +1046,7 @@ def token_arrays(
     write_tokens(path, *made)
     return made
 
+# %% ../nbs/01_data.ipynb #ffcb3b94
 def tokenize_parts(
     parts, # `DatasetDict` with columns text and label
     tokenizer, # A transformers tokenizer

@@ -126,7 +126,7 @@ def text_columns(
     check_columns(chosen, names, where)
     return chosen or (["text"] if "text" in names else [c for c in ("title","description") if c in names])
 
-# %% ../nbs/08_predict.ipynb #cebfcc15
+# %% ../nbs/08_predict.ipynb #8d18b55d
 def first_keys(
     path, # JSON Lines
     encoding:str, # Declared
@@ -142,6 +142,7 @@ def first_keys(
     if not isinstance(row, dict): raise UserError("no object in the first line", "an object a line", f"{path}:1")
     return list(row)
 
+# %% ../nbs/08_predict.ipynb #106b0b11
 def table_places(
     path, # A table
     encoding:str, # Declared
@@ -166,6 +167,7 @@ def table_places(
         raise UserError(f"{len(first)} columns and no header that names text or title", "a column text, or title and description; or AG News' class, title, description", f"{path}:1", "Or name the columns: --text headline,body")
     return table, list(range(len(first)))[-2:], 0
 
+# %% ../nbs/08_predict.ipynb #cbada9f2
 def check_header(names, table):
     "A header whose names differ, and that does not come again"
     if len(set(names)) < len(names): raise UserError("two columns of one name", "different names", table.place(1), "Rename one of them")
@@ -176,6 +178,7 @@ def check_header(names, table):
             yield batch
     table.batches = once(table.batches)
 
+# %% ../nbs/08_predict.ipynb #bbb71105
 def parquet_names(path):
     "Columns of a Parquet file"
     import pyarrow as pa, pyarrow.parquet as pq
@@ -233,7 +236,7 @@ def answer_rows(
     return [dict(text=t, label=names[b], probability=round(float(p[b]), 6), probabilities={n:round(float(x), 6) for n,x in zip(names, p)})
             for t,b,p in zip(texts, best, proba)]
 
-# %% ../nbs/08_predict.ipynb #0c612bfd
+# %% ../nbs/08_predict.ipynb #dedcea33
 def format_answers(
     answers:list[dict], # From `answer_rows`
     kind:str, # 'screen', 'csv' or 'jsonl'
@@ -248,6 +251,7 @@ def format_answers(
     for a in answers: w.writerow([a["text"], a["label"], a["probability"], *a["probabilities"].values()])
     return out.getvalue()
 
+# %% ../nbs/08_predict.ipynb #6b3fbd35
 def output_kind(
     path:str, # File to write
 )->str: # 'csv' or 'jsonl'

@@ -10,7 +10,7 @@ __all__ = ['BLUE', 'RED', 'GREY', 'STYLE', 'picture', 'draw_balance', 'draw_leng
 import html, io
 from contextlib import contextmanager
 
-# %% ../nbs/07_report.ipynb #5c24453f
+# %% ../nbs/07_report.ipynb #bf1680e0
 BLUE,RED,GREY = "#3b6ea5", "#b5483a", "#8a8f98"
 
 @contextmanager
@@ -27,6 +27,7 @@ def picture(
         fig.savefig(svg := io.StringIO(), format="svg", metadata={"Date":None, "Creator":None})
         out.append(svg.getvalue())
 
+# %% ../nbs/07_report.ipynb #07e069e3
 def draw_balance(
     balance:list[dict], # name and rows, from an audit
 )->str: # SVG
@@ -39,7 +40,7 @@ def draw_balance(
         ax.set(xlabel="rows", xlim=(0, max(rows) * 1.15)); ax.xaxis.set_major_formatter("{x:,.0f}")
     return svg[0]
 
-# %% ../nbs/07_report.ipynb #3c099f2f
+# %% ../nbs/07_report.ipynb #46475160
 def draw_lengths(
     lengths:dict, # From an audit: edges, rows, unit, mean
 )->str: # SVG
@@ -53,6 +54,7 @@ def draw_lengths(
         ax.yaxis.set_major_formatter("{x:,.0f}")
     return svg[0]
 
+# %% ../nbs/07_report.ipynb #3ad60915
 def draw_cues(
     tags:list[dict], # tag, rows, class, share, lift, from an audit
     most:int=12, # Bars
@@ -70,7 +72,7 @@ def draw_cues(
         ax.legend(loc="lower right", frameon=False)
     return svg[0]
 
-# %% ../nbs/07_report.ipynb #20a739df
+# %% ../nbs/07_report.ipynb #77900b09
 STYLE = """
 :root { color-scheme: light }
 body { font: 16px/1.5 system-ui, sans-serif; color: #22262b; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -97,6 +99,7 @@ def table_html(
     more = rows[open_rows:]
     return part(rows[:open_rows]) + (f"<details><summary>{len(more):,} more</summary>{part(more)}</details>" if more else "")
 
+# %% ../nbs/07_report.ipynb #96b5d037
 def page_html(
     title:str, # Of the page
     under:str, # A line below the title
@@ -105,9 +108,10 @@ def page_html(
     "One file that opens offline"
     return f"<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width, initial-scale=1'><title>{html.escape(title)}</title><style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1><p class=quiet>{html.escape(under)}</p>{body}</body></html>\n"
 
+# %% ../nbs/07_report.ipynb #2fff7dce
 def inline_svg(svg): return svg[svg.index("<svg"):]
 
-# %% ../nbs/07_report.ipynb #f03b0071
+# %% ../nbs/07_report.ipynb #c2af079d
 def fact(number, words): return f"<div class=fact><b>{html.escape(str(number))}</b>{html.escape(words)}</div>"
 
 def beginning(
@@ -118,6 +122,7 @@ def beginning(
     text = " ".join(text[:10 * most].split())
     return text if len(text) <= most else text[:most - 1] + "…"
 
+# %% ../nbs/07_report.ipynb #7728d4b6
 def audit_facts(
     a:dict, # From `audit_news`
 )->str: # HTML
@@ -129,6 +134,7 @@ def audit_facts(
     if "baseline" in a: facts.append(fact(f"{a['baseline']['accuracy']:.2%}", "of the test right by a linear model: what BERT has to beat"))
     return f"<div class=facts>{''.join(facts)}</div>"
 
+# %% ../nbs/07_report.ipynb #493306f6
 def audit_page(
     a:dict, # From `audit_news`
     title:str="Audit", # Of the page

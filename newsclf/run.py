@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from .core import Config, UserError, atomic_path, choose_device, choose_precision, file_digest, machine, make_config, need_disk, set_seed, show_bars, user_path, versions, write_text
 
-# %% ../nbs/09_run.ipynb #60acc6d1
+# %% ../nbs/09_run.ipynb #70e632d2
 def new_run_name(
     runs, # Folder of all runs
     today:str="", # Date; empty for today's
@@ -28,6 +28,7 @@ def new_run_name(
     while (Path(runs)/f"{today}-{n}").exists(): n += 1
     return f"{today}-{n}"
 
+# %% ../nbs/09_run.ipynb #c351f952
 def check_free(
     out, # Folder for the run
 ):
@@ -36,6 +37,7 @@ def check_free(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError("the output folder is in use", "a new or empty folder", str(out), "Choose another --out, or remove the folder")
 
+# %% ../nbs/09_run.ipynb #53db9301
 def claim_folder(
     out, # Folder for the run; None for the next free name under runs
 )->Path: # The folder, which no other run can have
@@ -51,7 +53,7 @@ def claim_folder(
     except OSError as e: raise UserError(f"the folder cannot be made ({e.strerror})", "a place that can be written to", str(where), "Choose another --out") from None
     return where
 
-# %% ../nbs/09_run.ipynb #52a89aa4
+# %% ../nbs/09_run.ipynb #4a1918ba
 def without_path(
     word:str, # A word of the command, or a setting
 )->str:
@@ -61,6 +63,7 @@ def without_path(
     head,eq,tail = word.partition("=")
     return head + eq + (Path(tail).name if tail.startswith(("/","~")) else tail)
 
+# %% ../nbs/09_run.ipynb #8d7213a5
 def command_line(
     argv=None, # Words; None for those of this process
 )->str:
@@ -76,7 +79,7 @@ def source_commit()->str|None: # As 3f2a91c04b7d, with -dirty if files were chan
     except OSError: return None
     return git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").stdout.strip() or None if tracked else None
 
-# %% ../nbs/09_run.ipynb #2fe93946
+# %% ../nbs/09_run.ipynb #93d482b4
 def recorded(
     cfg:Config, # The run's configuration
 )->dict: # Its fields, without folders of this machine
@@ -84,6 +87,7 @@ def recorded(
     def clean(v): return without_path(v) if isinstance(v, str) else {k:clean(x) for k,x in v.items()} if isinstance(v, dict) else v
     return clean(asdict(cfg))
 
+# %% ../nbs/09_run.ipynb #50e0b888
 def utc_now()->str: # As 2026-11-23T01:45:42+00:00
     "The time, to the second"
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
@@ -132,12 +136,13 @@ class Clock:
         try: yield
         finally: self.seconds[phase] = round(time.perf_counter() - start, 2)
 
-# %% ../nbs/09_run.ipynb #9778dacc
+# %% ../nbs/09_run.ipynb #a464bae8
 def group_by_copies(texts):
     "Near copies in one group, for --split grouped"
     from newsclf.audit import copy_groups
     return copy_groups(texts)
 
+# %% ../nbs/09_run.ipynb #6e6f3e22
 def prepare(
     cfg:Config, # The run's configuration
     say, # Takes lines for the user
@@ -160,7 +165,7 @@ def prepare(
     model = new_classifier(base, news.names, cfg.dropout, say)
     return dict(device=[device,why], precision=[precision,because]), news, model, tokenizer, base
 
-# %% ../nbs/09_run.ipynb #ca7150fa
+# %% ../nbs/09_run.ipynb #9d853bac
 def evaluate_part(
     predictor, # A `Predictor`
     rows, # `Dataset` with text and label
@@ -171,6 +176,7 @@ def evaluate_part(
     proba = predictor.predict_proba(rows["text"][:], progress)
     return score(proba, rows["label"][:], predictor.names), proba
 
+# %% ../nbs/09_run.ipynb #aa1eb07f
 def save_predictions(
     proba, # (rows, classes)
     labels, # (rows,) class indices
@@ -236,7 +242,7 @@ def train_rows(model, tokenizer, tokens, cfg, out, chosen, say=print):
     trainer = fine_tune(model, tokenizer, tokens, cfg, out, chosen["device"][0], chosen["precision"][0], compute_accuracy, say)
     return trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
 
-# %% ../nbs/09_run.ipynb #b310113f
+# %% ../nbs/09_run.ipynb #4c7ee888
 def save_and_compare(model, tokenizer, news, out, cfg, chosen, say=print):
     "Save the model, open it anew, compare on 64 rows"
     from newsclf.data import check_cleaning
@@ -249,6 +255,7 @@ def save_and_compare(model, tokenizer, news, out, cfg, chosen, say=print):
     say(f"saved, opened again and compared on {len(texts)} rows: probabilities differ by {gap:.0e} at most")
     return predictor, gap
 
+# %% ../nbs/09_run.ipynb #2057f9bf
 def evaluate_run(predictor, news, out):
     "Figures of validation and test, the report, the picture, the predictions"
     from tqdm.auto import tqdm
@@ -295,7 +302,7 @@ def evaluate_folder(
     digests = {p.name:file_digest(p) for p in (path, predictor.folder/"model.safetensors")}
     return found | circumstances() | dict(account=table.account(), digests=digests)
 
-# %% ../nbs/09_run.ipynb #11f9019f
+# %% ../nbs/09_run.ipynb #1651c607
 def read_for_audit(
     cfg:Config, # data and how to read it
     against:str="", # A test file; empty for the test of the data set
@@ -313,6 +320,7 @@ def read_for_audit(
         tables,sources = {next(iter(tables)):next(iter(tables.values())), name:table}, sources | {name:file_digest(path)}
     return train, test, classes[0], tables, sources, kind
 
+# %% ../nbs/09_run.ipynb #fdeb4cc7
 def audit_lengths(texts, cfg):
     "Tokens of each text where minilm is installed, else None"
     from newsclf.data import token_arrays
@@ -371,7 +379,7 @@ def list_runs(
                           megabytes=size/2**20, model=manifest["base"]["name"], data=manifest["data"]["kind"]))
     return sorted(found, key=lambda r: (r["date"], r["name"]), reverse=True)
 
-# %% ../nbs/09_run.ipynb #a53047b2
+# %% ../nbs/09_run.ipynb #3b7564ad
 def format_runs(
     found:list[dict], # From `list_runs`
 )->str:
@@ -384,6 +392,7 @@ def format_runs(
         lines.append(f"{r['name']:<16} {r['accuracy']:>7.2%} ({lo:.2%} to {hi:.2%}) {r['date'][:16].replace('T',' '):<17} {r['megabytes']:>6.0f}  {r['model']}, {r['data']}")
     return "\n".join(lines)
 
+# %% ../nbs/09_run.ipynb #1ffd0508
 def newest_run(
     runs="runs", # Folder of runs
 )->Path:
