@@ -117,6 +117,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'newsclf.data.quiet_datasets': ('data.html#quiet_datasets', 'newsclf/data.py'),
                               'newsclf.data.random_places': ('data.html#random_places', 'newsclf/data.py'),
                               'newsclf.data.read_classes': ('data.html#read_classes', 'newsclf/data.py'),
+                              'newsclf.data.read_data': ('data.html#read_data', 'newsclf/data.py'),
                               'newsclf.data.read_files': ('data.html#read_files', 'newsclf/data.py'),
                               'newsclf.data.read_hub': ('data.html#read_hub', 'newsclf/data.py'),
                               'newsclf.data.read_news': ('data.html#read_news', 'newsclf/data.py'),

@@ -13,8 +13,8 @@ __all__ = ['SAMPLE', 'MARKS', 'BAD_CHARACTER', 'MAX_RECORD', 'JSON', 'DELIMITERS
            'news_columns', 'kept_name', 'time_column', 'open_news', 'label_fault', 'news_rows', 'parse_dates',
            'column_places', 'read_news', 'check_classes', 'count_repeats', 'split_rows', 'random_places',
            'grouped_places', 'newest_places', 'as_datasets', 'quiet_datasets', 'is_saved_dataset', 'open_dataset',
-           'dataset_table', 'read_hub', 'find_parts', 'NewsData', 'read_files', 'is_hub_name', 'load_news', 'shorten',
-           'encode_texts', 'cache_folder', 'tokenizer_digest', 'tokens_key', 'read_tokens', 'write_tokens',
+           'dataset_table', 'read_hub', 'find_parts', 'NewsData', 'read_files', 'is_hub_name', 'read_data', 'load_news',
+           'shorten', 'encode_texts', 'cache_folder', 'tokenizer_digest', 'tokens_key', 'read_tokens', 'write_tokens',
            'token_arrays', 'tokenize_parts']
 
 # %% ../nbs/01_data.ipynb #c1ada2ed
@@ -925,17 +925,25 @@ def read_files(
 # %% ../nbs/01_data.ipynb #86be6183
 def is_hub_name(data): return data != "sample" and not user_path(data).exists() and data.count("/") == 1 and not data.startswith((".","/","~"))
 
-# %% ../nbs/01_data.ipynb #64170522
+# %% ../nbs/01_data.ipynb #92f7b303
+def read_data(
+    cfg:Config=Config(), # data, columns, encoding, cleaning, what to do with bad rows
+): # (train, test or None, classes as from `read_classes`, {file or part: Table}, {name: digest}, kind); names, no folders
+    "Read a data set whole, whatever it is"
+    on_hub = is_hub_name(cfg.data)
+    if cfg.data == "sample" or not on_hub and not is_saved_dataset(user_path(cfg.data)): return read_files(cfg.data, cfg)
+    train,test,classes,tables,mark = read_hub(cfg.data, cfg)
+    name = cfg.data if on_hub else user_path(cfg.data).absolute().name
+    return train, test, classes, tables, {name:mark}, f"dataset {name}"
+
+# %% ../nbs/01_data.ipynb #882c55ed
 def load_news(
     cfg:Config=Config(), # data, columns, encoding, cleaning, split, seed
     group_by=None, # Function from texts to a group for each; for --split grouped
 )->NewsData:
     "Read, check and split a data set"
     check_cleaning(cfg.clean)
-    if is_hub_name(cfg.data) or cfg.data != "sample" and is_saved_dataset(user_path(cfg.data)):
-        train,test,(names,_),tables,mark = read_hub(cfg.data, cfg)
-        sources,kind = {cfg.data if is_hub_name(cfg.data) else user_path(cfg.data).absolute().name:mark}, f"dataset {cfg.data}"
-    else: train,test,(names,_),tables,sources,kind = read_files(cfg.data, cfg)
+    train,test,(names,_),tables,sources,kind = read_data(cfg)
     check_classes(train["label"], names, f"{cfg.data} train")
     notes = []
     for name,t in tables.items(): notes.append(f"{name}: {format_account(t)}")

@@ -302,17 +302,14 @@ def evaluate_folder(
     digests = {p.name:file_digest(p) for p in (path, predictor.folder/"model.safetensors")}
     return found | circumstances() | dict(account=table.account(), digests=digests)
 
-# %% ../nbs/09_run.ipynb #1651c607
+# %% ../nbs/09_run.ipynb #6d993f5d
 def read_for_audit(
     cfg:Config, # data and how to read it
     against:str="", # A test file; empty for the test of the data set
 ): # (train, test or None, class names, {file name: Table}, digests, kind)
     "The training rows of a data set whole, and a test"
-    from newsclf.data import is_hub_name, is_saved_dataset, read_files, read_hub, read_news
-    if is_hub_name(cfg.data) or is_saved_dataset(user_path(cfg.data)):
-        train,test,classes,tables,mark = read_hub(cfg.data, cfg)
-        sources,kind = {without_path(cfg.data):mark}, f"dataset {without_path(cfg.data)}"
-    else: train,test,classes,tables,sources,kind = read_files(cfg.data, cfg)
+    from newsclf.data import read_data, read_news
+    train,test,classes,tables,sources,kind = read_data(cfg)
     if against:
         path = user_path(against)
         test,_,table = read_news(path, cfg, classes)
