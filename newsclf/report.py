@@ -54,9 +54,9 @@ def draw_lengths(
         ax.yaxis.set_major_formatter("{x:,.0f}")
     return svg[0]
 
-# %% ../nbs/07_report.ipynb #3ad60915
+# %% ../nbs/07_report.ipynb #6c1acd20
 def draw_cues(
-    tags:list[dict], # tag, rows, class, share, lift, from an audit
+    tags:list[dict], # cue, rows, class, share, lift, from an audit
     most:int=12, # Bars
 )->str: # SVG
     "Share of a tag's rows that are of one class, beside what is usual"
@@ -66,7 +66,7 @@ def draw_cues(
         usual = [t["share"] / t["lift"] for t in tags]
         ax.scatter(usual, range(len(tags)), color=RED, marker="|", s=160, label="the class's share of all rows", zorder=3)
         for i,t in enumerate(tags): ax.text(t["share"] + 0.01, i, f"{t['share']:.0%} {t['class']}, {t['rows']:,} rows", va="center")
-        ax.set_yticks(range(len(tags)), [t["tag"] for t in tags]); ax.invert_yaxis()
+        ax.set_yticks(range(len(tags)), [t["cue"] for t in tags]); ax.invert_yaxis()
         ax.set(xlim=(0, 1.45), xlabel="share of the tag's rows in one class")
         ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0","25 %","50 %","75 %","100 %"])
         ax.legend(loc="lower right", frameon=False)
@@ -134,7 +134,7 @@ def audit_facts(
     if "baseline" in a: facts.append(fact(f"{a['baseline']['accuracy']:.2%}", "of the test right by a linear model: what BERT has to beat"))
     return f"<div class=facts>{''.join(facts)}</div>"
 
-# %% ../nbs/07_report.ipynb #493306f6
+# %% ../nbs/07_report.ipynb #965db9b0
 def audit_page(
     a:dict, # From `audit_news`
     title:str="Audit", # Of the page
@@ -155,11 +155,13 @@ def audit_page(
     left = a["suspects"].get("left_out", "")
     body += ["<h2>Labels that are hard to believe</h2>" + (f"<p class=quiet>Not looked for: {html.escape(left)}.</p>" if left else "") + "<p>Models that did not see the row prefer another class by far. Quality runs from 0 to 1 and is below a half where they do. Nearest are the most similar texts and their classes.</p>",
              table_html(["row","says","looks like","quality","nearest", *some], [[p["place"], p["label"], p["better"], p["quality"], ", ".join(n["label"] for n in p["neighbours"]), *words(p["place"])] for p in a["suspects"]["list"]])]
-    body += ["<h2>Cues of the source</h2><p>Tags and datelines whose rows lean to one class.</p>", inline_svg(draw_cues(a["cues"]["tags"])) if a["cues"]["tags"] else "<p class=quiet>None found.</p>"]
+    body += ["<h2>Cues that give the class away</h2><p>Tags and datelines whose rows lean to one class.</p>", inline_svg(draw_cues(a["cues"]["tags"])) if a["cues"]["tags"] else "<p class=quiet>None found.</p>"]
     if m := a["cues"].get("model"):
         rows = [["all test rows, trained with tags", m["test_rows"], f"{m['accuracy']:.2%}"], ["all test rows, trained and tested without", m["test_rows"], f"{m['accuracy_trained_without']:.2%}"]]
         if m["tagged_rows"]: rows += [["test rows with a tag or dateline", m["tagged_rows"], f"{m['tagged_accuracy']:.2%}"], ["the same rows, it taken away", m["tagged_rows"], f"{m['tagged_accuracy_tags_removed']:.2%}"]]
         body += ["<p>What the linear model owes to them:</p>", table_html(["rows","number","right"], rows)]
+    body += ["<p>Words of which nine rows in ten are of one class. Some belong to its matter, others to the place the texts come from.</p>",
+             table_html(["word","rows","class","share"], [[w["cue"], w["rows"], w["class"], f"{w['share']:.1%}"] for w in a["cues"]["words"]])]
     if b := a.get("baseline"):
         rows = [["all test rows", b["rows"], f"{b['accuracy']:.2%}"]] + ([["those without a near copy in training", b["without_leaks"]["rows"], f"{b['without_leaks']['accuracy']:.2%}"]] if b["without_leaks"]["rows"] else [])
         body += ["<h2>The linear baseline</h2><p>TF-IDF of words and pairs of words, and a linear classifier.</p>", table_html(["test","rows","right"], rows)]
