@@ -1,12 +1,13 @@
 """Fuzz the reader of tables: whatever the bytes, nothing but a UserError may come out, and the account of rows must add up.
 
-    python nbs/explanations/fuzz_reader.py --minutes 10 [--seed 1122]
+    python nbs/explanations/fuzz_reader.py --minutes 3 [--seed 1122] > nbs/explanations/figures/fuzz.json
 
-Needs the extra `dev` (Hypothesis). Prints what was tried; ends with exit code 1 at the first fault, with the bytes that caused it.
+Needs the extra `dev` (Hypothesis). Prints what was tried as JSON, for the results page; ends with exit code 1 at the first fault, with the bytes that caused it.
 """
 import argparse
 import gzip
 import json
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, seed, settings, strategies as st
 
 from newsclf.core import Config, UserError
 from newsclf.data import check_file, read_news, read_table
+from newsclf.run import circumstances, command_line
 
 p = argparse.ArgumentParser()
 p.add_argument("--minutes", type=float, default=10)
@@ -61,4 +63,6 @@ while time.monotonic() - start < args.minutes * 60:
     round_of = seed(args.seed + n)(settings(max_examples=1000, deadline=None, database=None, suppress_health_check=list(HealthCheck))(given(files)(try_file)))
     round_of()
     n += 1
-print(f"{sum(v for k, v in seen.items() if 'news' not in k):,} files in {(time.monotonic() - start) / 60:.1f} minutes, seed {args.seed}: {dict(seen)}; no fault")
+news = {k: seen.pop(k) for k in ("news", "no news")}
+found = dict(files=seen.total(), minutes=round((time.monotonic() - start) / 60, 1), seed=args.seed, as_tables=dict(seen), as_news=news, faults=0)
+print(json.dumps(found | circumstances(command_line(["python", *sys.argv])), indent=1))

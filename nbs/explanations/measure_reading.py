@@ -1,9 +1,10 @@
-"""How long reading and checking a training file takes, beside other readers, in turn, five times; and how much memory a gigabyte needs. JSON for the results page.
+"""How long reading and checking a training file takes, beside other readers, in turn, five times; how much memory a gigabyte needs; how long tokens take without and with the cache. JSON for the results page.
 
     python nbs/explanations/measure_reading.py ag_news_csv > nbs/explanations/figures/reading.json
 """
 import csv
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,8 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from newsclf.core import file_digest
-from newsclf.data import check_file, read_classes, read_news, read_table
+from newsclf.core import file_digest, make_config
+from newsclf.data import check_file, load_news, read_classes, read_news, read_table, tokenize_parts
 
 
 def python_csv(path):
@@ -63,7 +64,17 @@ with tempfile.TemporaryDirectory() as tmp:
         for _ in range(-(-2**30 // len(raw))): f.write(raw)
     memory = json.loads(subprocess.run([sys.executable, __file__, "--memory", str(big)], capture_output=True, text=True, check=True).stdout)
 
+from newsclf.model import load_tokenizer, minilm_folder
 from newsclf.run import circumstances
 
-found = dict(rows=rows, seconds=seconds, gigabyte=memory, digests={"train.csv": file_digest(path)})
+tokens = []
+with tempfile.TemporaryDirectory() as tmp:
+    os.environ["NEWSCLF_CACHE"] = tmp
+    parts, tokenizer = load_news(make_config(data=str(folder))).parts, load_tokenizer(minilm_folder())
+    for _ in range(6):
+        start = time.perf_counter()
+        tokenize_parts(parts, tokenizer)
+        tokens.append(round(time.perf_counter() - start, 2))
+
+found = dict(rows=rows, seconds=seconds, gigabyte=memory, tokens=dict(rows=sum(map(len, parts.values())), first=tokens[0], again=tokens[1:]), digests={"train.csv": file_digest(path)})
 print(json.dumps(found | circumstances("python " + " ".join([sys.argv[0], folder.name])), indent=1))
