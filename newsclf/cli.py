@@ -6,12 +6,12 @@
 __all__ = ['app', 'BAD_PAIRS', 'SYSTEM', 'common', 'train', 'check', 'audit', 'chosen_run', 'predict', 'evaluate', 'fetch',
            'runs', 'bad_versions', 'doctor', 'fail', 'main']
 
-# %% ../nbs/13_cli.ipynb #d4052878
+# %% ../nbs/13_cli.ipynb #23c527b5
 import errno, sys
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from .core import UserError, choose_device, choose_precision, installed_version, machine, make_config, versions, write_text
+from .core import UserError, choose_device, choose_precision, installed_version, json_lines, machine, make_config, versions, write_text
 
 # %% ../nbs/13_cli.ipynb #f12c7823
 app = typer.Typer(help="Fine-tune BERT to sort news, and use what came of it.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -58,7 +58,7 @@ def train(
     from newsclf.run import run_job
     run_job(cfg, out)
 
-# %% ../nbs/13_cli.ipynb #815af44a
+# %% ../nbs/13_cli.ipynb #aec05ef3
 @app.command()
 def check(
     file:Annotated[Path, typer.Argument(help="A table: .csv, .tsv, .jsonl or .parquet, or one of the first three with .gz")],
@@ -70,7 +70,6 @@ def check(
     quarantine:Annotated[Optional[Path], typer.Option(help="New JSON Lines file for the rows set aside")]=None,
 ):
     "Read a table strictly to its end, and say what it is."
-    import json
     from newsclf.data import check_file, format_check
     if quarantine and quarantine.exists(): raise UserError("the file exists", "a new file", str(quarantine))
     if quarantine and write and quarantine.absolute() == write.absolute(): raise UserError("one file for --write and --quarantine", "two", str(write))
@@ -80,7 +79,7 @@ def check(
     print(format_check(table))
     for q in table.quarantined[:10]: print(f"  line {q['line']}: {q['reason']}")
     if len(table.quarantined) > 10: print(f"  and {len(table.quarantined) - 10:,} more")
-    if quarantine: write_text(quarantine, "".join(json.dumps(q, ensure_ascii=False) + "\n" for q in table.quarantined)); print(f"set aside: {quarantine}")
+    if quarantine: write_text(quarantine, json_lines(table.quarantined)); print(f"set aside: {quarantine}")
     if write: print(f"written: {write}")
 
 # %% ../nbs/13_cli.ipynb #8fa0e2fa
@@ -139,7 +138,7 @@ def predict(
     if output: write_text(output, answers); print(f"{len(texts):,} answers: {output}")
     else: sys.stdout.write(answers)
 
-# %% ../nbs/13_cli.ipynb #41fed37e
+# %% ../nbs/13_cli.ipynb #cb8aa4bf
 @app.command()
 def evaluate(
     model:Annotated[Optional[str], typer.Argument(help="A run or a saved classifier; without it the newest run")]=None,
@@ -157,9 +156,10 @@ def evaluate(
     import json
     from newsclf.run import evaluate_folder
     if output and output.exists(): raise UserError("the file exists", "a new file", str(output))
+    from newsclf.data import format_account
     from newsclf.evaluate import format_report
     result = evaluate_folder(chosen_run(model), data, device, pipeline, text=text, label=label, encoding=encoding, delimiter=delimiter, bad_rows=bad_rows)
-    if result["account"]["quarantined"]: print("{rows_in:,} rows in = {kept:,} rows kept + {quarantined:,} rows quarantined".format(**result["account"]))
+    if result["account"]["quarantined"]: print(format_account(result["account"]))
     print(format_report(result["test"]))
     if pipeline: print("\npipeline: {other_labels:,} other labels in {rows:,} rows, probabilities differ by {largest_difference:.1e} at most".format(**result["pipeline"]))
     if output: write_text(output, json.dumps(result, indent=1, ensure_ascii=False) + "\n")

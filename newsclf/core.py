@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['QUIET', 'PRESETS', 'CHOICES', 'RANGES', 'LIBRARIES', 'UserError', 'nearest', 'Config', 'check_value', 'read_config',
            'make_config', 'set_seed', 'choose_device', 'choose_precision', 'processor_name', 'machine',
-           'installed_version', 'versions', 'show_bars', 'file_digest', 'atomic_path', 'write_text', 'user_path',
-           'need_disk']
+           'installed_version', 'versions', 'show_bars', 'file_digest', 'atomic_path', 'write_text', 'json_lines',
+           'user_path', 'need_disk']
 
-# %% ../nbs/00_core.ipynb #a055c59b
-import difflib, hashlib, os, platform, shutil, subprocess, sys, tomllib
+# %% ../nbs/00_core.ipynb #e7478772
+import difflib, hashlib, json, os, platform, shutil, subprocess, sys, tomllib
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -241,6 +241,13 @@ def write_text(
 ):
     "Write a text file in UTF-8, all or nothing"
     with atomic_path(path) as tmp: tmp.write_text(text, encoding="utf-8", newline="\n")
+
+# %% ../nbs/00_core.ipynb #54e2d8cd
+def json_lines(
+    rows, # Dictionaries
+)->str: # A line each
+    "Rows as JSON Lines"
+    return "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
 
 # %% ../nbs/00_core.ipynb #e69d2714
 def user_path(

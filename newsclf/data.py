@@ -8,14 +8,14 @@ __all__ = ['SAMPLE', 'MARKS', 'BAD_CHARACTER', 'MAX_RECORD', 'JSON', 'DELIMITERS
            'check_encoding', 'reading_bar', 'text_pieces', 'character_fault', 'decode_utf8', 'read_utf8', 'Table',
            'Batch', 'Grammar', 'grammar', 'is_clean', 'csv_fault', 'whole_records', 'check_columns', 'csv_rows',
            'table_rows', 'take_header', 'no_repeats', 'as_text', 'json_row', 'json_batches', 'arrow_batches',
-           'parquet_batches', 'table_format', 'open_table', 'csv_batches', 'read_table', 'check_file', 'format_check',
-           'format_account', 'read_classes', 'infer_classes', 'repair_entities', 'check_cleaning', 'clean_text',
-           'news_columns', 'kept_name', 'time_column', 'open_news', 'label_fault', 'news_rows', 'parse_dates',
-           'column_places', 'read_news', 'check_classes', 'count_repeats', 'split_rows', 'random_places',
-           'grouped_places', 'newest_places', 'as_datasets', 'quiet_datasets', 'is_saved_dataset', 'open_dataset',
-           'dataset_table', 'read_hub', 'find_parts', 'NewsData', 'read_files', 'is_hub_name', 'read_data', 'load_news',
-           'shorten', 'encode_texts', 'cache_folder', 'tokenizer_digest', 'tokens_key', 'read_tokens', 'write_tokens',
-           'token_arrays', 'tokenize_parts']
+           'parquet_batches', 'table_format', 'open_table', 'csv_batches', 'has_names', 'read_table', 'count_rows',
+           'check_file', 'format_check', 'format_account', 'read_classes', 'infer_classes', 'repair_entities',
+           'check_cleaning', 'clean_text', 'time_column', 'news_columns', 'kept_name', 'open_news', 'label_fault',
+           'news_rows', 'parse_dates', 'column_places', 'read_news', 'check_classes', 'count_repeats', 'split_rows',
+           'random_places', 'grouped_places', 'newest_places', 'as_datasets', 'quiet_datasets', 'is_saved_dataset',
+           'open_dataset', 'dataset_table', 'read_hub', 'find_parts', 'NewsData', 'read_files', 'is_hub_name',
+           'read_data', 'load_news', 'shorten', 'encode_texts', 'cache_folder', 'tokenizer_digest', 'tokens_key',
+           'read_tokens', 'write_tokens', 'token_arrays', 'tokenize_parts']
 
 # %% ../nbs/01_data.ipynb #c1ada2ed
 import codecs, csv, functools, gzip, hashlib, html, io, itertools, json, os, re, tempfile, zlib
@@ -53,7 +53,7 @@ def open_bytes(
         except (EOFError, gzip.BadGzipFile, zlib.error) as e: raise UserError(f"the gzip data is damaged ({e})", "a whole gzip file", str(path), "Fetch or pack it again") from None
         if not path.exists() or not same_file(before, path.stat()): raise UserError("the file changed while it was read", "a file that stays as it is", str(path), "Wait until it is written, then start again")
 
-# %% ../nbs/01_data.ipynb #b139cd73
+# %% ../nbs/01_data.ipynb #2ee16206
 MARKS = {"utf-16":{codecs.BOM_UTF16_LE:"utf-16-le", codecs.BOM_UTF16_BE:"utf-16-be"}, "utf-32":{codecs.BOM_UTF32_LE:"utf-32-le", codecs.BOM_UTF32_BE:"utf-32-be"}}
 
 def check_encoding(
@@ -62,9 +62,11 @@ def check_encoding(
     where:str="", # For the message
 )->str: # Python's name of it, with the byte order
     "The codec for a declared encoding; `UserError` where the first bytes say that it is another"
-    try: codec = codecs.lookup(name)
-    except (LookupError, ValueError): raise UserError(f"unknown encoding {name!r}", "utf-8, utf-16, cp1252 or another that Python knows", where) from None
-    if not codec._is_text_encoding or codec.name in ("idna","punycode","undefined"): raise UserError(f"{name!r} is no encoding of files", "utf-8, utf-16, cp1252 or the like", where)
+    try:
+        codec = codecs.lookup(name)
+        io.TextIOWrapper(io.BytesIO(), encoding=codec.name) # refuses codecs between bytes and bytes
+    except (LookupError, ValueError): codec = None
+    if codec is None or codec.name in ("idna","punycode","undefined"): raise UserError(f"{name!r} is no encoding of files", "utf-8, utf-16, cp1252 or another that Python knows", where)
     if codec.name == "utf-8" and head[:2] in MARKS["utf-16"]: raise UserError("a file in UTF-16", "UTF-8", where, "Say --encoding utf-16")
     if codec.name not in MARKS or not head: return codec.name
     order = next((o for mark,o in MARKS[codec.name].items() if head.startswith(mark)), None)
@@ -345,12 +347,13 @@ def as_text(
     if bad := BAD_CHARACTER.search(value): raise ValueError(character_fault(bad[0]))
     return value
 
-# %% ../nbs/01_data.ipynb #7ca6310e
+# %% ../nbs/01_data.ipynb #5d733bf4
 JSON = json.JSONDecoder(object_pairs_hook=no_repeats, parse_int=str, parse_float=str, parse_constant=str)
 
 def json_row(
     line:str, # One line
     columns:list[str], # Names wanted; empty takes all of this line
+    more:bool=True, # May it have others beside them?
 )->tuple[list[str],list[str]]: # Names and values
     "A line of JSON Lines as a row; `ValueError` says what is wrong"
     if bad := BAD_CHARACTER.search(line): raise ValueError(character_fault(bad[0]))
@@ -363,9 +366,10 @@ def json_row(
     if not names: raise ValueError("an object without keys")
     if any(BAD_CHARACTER.search(n) for n in names): raise ValueError("a key with a character that no text holds")
     if missing := [c for c in names if c not in row]: raise ValueError(f"no {missing[0]!r}")
+    if not more and len(row) > len(names): raise ValueError("more keys than the first line")
     return names, [as_text(row[c]) for c in names]
 
-# %% ../nbs/01_data.ipynb #fdca2faf
+# %% ../nbs/01_data.ipynb #58c5ea21
 def json_batches(
     pieces, # From `text_pieces`
     table:Table, # Takes what is refused
@@ -380,9 +384,8 @@ def json_batches(
         if len(rest) > MAX_RECORD: raise UserError(f"a line of more than {MAX_RECORD:,} characters", "an object a line", table.place(at + len(found)))
         for line,raw in enumerate(found, at):
             try:
-                names,row = json_row(raw, table.columns or table.wanted)
+                names,row = json_row(raw, table.columns or table.wanted, bool(table.wanted))
                 if not table.columns: table.columns = names
-                if not table.wanted and len(JSON.decode(raw)) != len(names): raise ValueError("more keys than the first line")
             except ValueError as e: table.refuse(line, str(e), raw, "an object a line, with the same keys, whose values are texts"); continue
             rows.append(row); places.append(line); raws.append(raw)
         at += len(found)
@@ -473,7 +476,10 @@ def csv_batches(path, table, header, encoding, delimiter):
             yield csv_rows(text, line, n, g)
     yield from table_rows(parsed(), table, header)
 
-# %% ../nbs/01_data.ipynb #6344c091
+# %% ../nbs/01_data.ipynb #3fc16826
+def has_names(table): return table.facts.get("header", True) # Parquet and JSON Lines always have
+
+# %% ../nbs/01_data.ipynb #93e4fa3a
 def read_table(
     path, # A table; see `open_table`
     header:bool=True, # CSV and TSV: is the first row one of names?
@@ -488,9 +494,25 @@ def read_table(
         for kept,new in zip(columns, zip(*batch.rows)): kept.extend(new)
     if not table.columns: raise UserError("no table", "at least a header", str(path))
     df = pd.DataFrame(dict(zip(table.columns, columns or [[] for _ in table.columns])), dtype=str)
-    return df if header or table_format(path) not in DELIMITERS else df.set_axis(range(df.shape[1]), axis=1)
+    return df if has_names(table) else df.set_axis(range(df.shape[1]), axis=1)
 
-# %% ../nbs/01_data.ipynb #c441808e
+# %% ../nbs/01_data.ipynb #3cfd1341
+def count_rows(
+    table:Table, # Open
+    out=None, # Text stream that gets the rows in canonical form
+):
+    "Read a table to its end, and write it again if asked to"
+    w,first = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n") if out else None, next(table.batches, None)
+    if not table.columns: raise UserError("no row that can be read" if table.quarantined else "no table", "a table", table.source)
+    if w and has_names(table): w.writerow(table.columns)
+    longest = 0
+    for batch in itertools.chain([first] if first else [], table.batches):
+        if w: w.writerows(batch.rows)
+        table.kept += len(batch.rows)
+        longest = max(longest, max(max(map(len, row), default=0) for row in batch.rows))
+    table.facts["longest_field"] = longest
+
+# %% ../nbs/01_data.ipynb #dfd1cddf
 def check_file(
     path, # A table
     write=None, # New CSV file for what was read
@@ -502,24 +524,12 @@ def check_file(
     "Read a table to its end, and write it again in canonical form if asked to"
     if write and Path(write).exists(): raise UserError("the file exists", "a new file", str(write), "Choose another name or remove it")
     table = open_table(path, header, encoding, delimiter, bad_rows)
-    def count(out=None):
-        w,named = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n") if out else None, False
-        longest = 0
-        for batch in table.batches:
-            if w and header and not named: w.writerow(table.columns); named = True
-            if w: w.writerows(batch.rows)
-            table.kept += len(batch.rows)
-            longest = max(longest, max(max(map(len, row), default=0) for row in batch.rows))
-        if w and header and not named: w.writerow(table.columns)
-        table.facts["longest_field"] = longest
-        if not table.columns: raise UserError("no row that can be read" if table.quarantined else "no table", "a table", str(path))
-    if write:
-        with atomic_path(write) as tmp:
-            with open(tmp, "w", encoding="utf-8", newline="") as out: count(out)
-    else: count()
+    if not write: count_rows(table)
+    else:
+        with atomic_path(write) as tmp, open(tmp, "w", encoding="utf-8", newline="") as out: count_rows(table, out)
     return table
 
-# %% ../nbs/01_data.ipynb #fd9bb04e
+# %% ../nbs/01_data.ipynb #b0a852a8
 def format_check(
     table:Table, # From `check_file`
 )->str:
@@ -528,14 +538,13 @@ def format_check(
     ends = {(True,True):"LF and CRLF, mixed", (True,False):"LF", (False,True):"CRLF"}.get((f.get("lf", 0) > 0, f.get("crlf", 0) > 0), "none")
     kind = f["format"].upper() + (f", {f['encoding']}, divided by {f['delimiter']!r}, line ends {ends}" + ("" if f.get("last_line_ends") else ", none after the last row") if "delimiter" in f else "")
     names = ", ".join(c[:40] for c in table.columns[:12]) + (" …" if len(table.columns) > 12 else "")
-    return (f"{table.source}: {kind}\n{len(table.columns):,} columns" + (f": {names}" if f.get("header", True) else ", no header") + f"\nlongest field: {f['longest_field']:,} characters\n" + format_account(table))
+    return (f"{table.source}: {kind}\n{len(table.columns):,} columns" + (f": {names}" if has_names(table) else ", no header") + f"\nlongest field: {f['longest_field']:,} characters\n" + format_account(table.account()))
 
-# %% ../nbs/01_data.ipynb #e4e21c12
+# %% ../nbs/01_data.ipynb #a38c29f8
 def format_account(
-    table:Table, # Read to its end
+    a:dict, # From `Table.account`
 )->str: # As '800 rows in = 798 rows kept + 2 rows quarantined'
     "The account of rows"
-    a = table.account()
     return f"{a['rows_in']:,} rows in = {a['kept']:,} rows kept + {a['quarantined']:,} rows quarantined"
 
 # %% ../nbs/01_data.ipynb #ecf33ce9
@@ -619,31 +628,31 @@ def clean_text(
         if text == before: return text if text is kept or text.strip() else kept
         before = text
 
-# %% ../nbs/01_data.ipynb #b9bf0538
+# %% ../nbs/01_data.ipynb #d9179d05
+def time_column(cfg): return cfg.time if cfg.split == "time" else "" # --time alone does nothing
+
 def news_columns(
     cfg:Config, # text, label and time name columns
-)->tuple[list[str],str,list[str]]: # Text columns, label column, all that must be there
-    "The columns a configuration names; empty where the file is in AG News' format"
+    nameless:bool=False, # May it be AG News' format, whose columns have no names?
+)->tuple[list[str],str,list[str]]: # Text columns, label column, all that must be there; empty in AG News' format
+    "The columns a configuration names, or those that are usual"
     texts = [c.strip() for c in cfg.text.split(",") if c.strip()]
     if bool(texts) != bool(cfg.label): raise UserError("--text without --label" if texts else "--label without --text", "both, or neither for AG News' format")
-    return texts, cfg.label, [*texts, cfg.label] if texts else []
+    if not texts and nameless: return [], "", []
+    texts,label = texts or ["text"], cfg.label or "label"
+    return texts, label, list(dict.fromkeys([*texts, label, *([cfg.time] if time_column(cfg) else [])]))
 
-# %% ../nbs/01_data.ipynb #309b5798
+# %% ../nbs/01_data.ipynb #f76c2901
 RESERVED = ("label","text","line","original_text")
 
 def kept_name(column): return f"original_{column}" if column in RESERVED else column
-
-def time_column(cfg): return cfg.time if cfg.split == "time" else "" # --time alone does nothing
 
 def open_news(
     path, # A table
     cfg:Config, # How to read it
 )->Table:
     "Open a table of news"
-    texts,label,wanted = news_columns(cfg)
-    kind = table_format(path)
-    if kind not in DELIMITERS and not texts: wanted = ["text","label"]
-    if wanted and time_column(cfg): wanted = [*wanted, cfg.time]
+    texts,_,wanted = news_columns(cfg, table_format(path) in DELIMITERS)
     return open_table(path, bool(texts), cfg.encoding, cfg.delimiter, cfg.bad_rows, wanted)
 
 # %% ../nbs/01_data.ipynb #272c5d38
@@ -686,26 +695,25 @@ def news_rows(
         if len(table.quarantined) > max(10_000, table.kept): break
         if batch.rows: yield batch
 
-# %% ../nbs/01_data.ipynb #f96d6607
+# %% ../nbs/01_data.ipynb #e852e7ee
 def parse_dates(texts): return pd.to_datetime(pd.Series(texts, dtype=object), format="ISO8601", utc=True, errors="coerce")
 
 def column_places(table, texts, label):
     "Places of the label and of the text columns in a row"
     have = table.columns
     if texts: return have.index(label), [have.index(c) for c in texts]
-    if "text" in have: return have.index("label"), [have.index("text")]
     if len(have) != 3: raise UserError(f"{len(have)} columns", 'class, title and description, as "3","Oil slips","Crude fell ..."', table.place(1), "Or name the columns: --text title,description --label category")
     return 0, [1,2]
 
-# %% ../nbs/01_data.ipynb #e51ec2bc
+# %% ../nbs/01_data.ipynb #87016b94
 def read_news(
     path, # A table; or a `Table` that is open
     cfg:Config=Config(), # Columns, encoding, cleaning, what to do with bad rows
     classes:tuple|None=None, # From `read_classes`; None to take the classes that occur
-)->tuple[pd.DataFrame,list[str],Table]: # Columns label (from 0), the text columns, time if named, line, text; class names; the account
+)->tuple[pd.DataFrame,tuple,Table]: # Columns label (from 0), the text columns, time if named, line, text; classes as from `read_classes`; the account
     "Read and check news as a table"
-    texts,label,_ = news_columns(cfg)
     table = path if isinstance(path, Table) else open_news(path, cfg)
+    texts,label,_ = news_columns(cfg, not table.wanted)
     names,written = classes or ([], None)
     lines,columns = [], None
     time = time_column(cfg)
@@ -720,15 +728,14 @@ def read_news(
     if not lines: raise UserError("no row of news" + (f"; the first bad one: line {table.quarantined[0]['line']}, {table.quarantined[0]['reason']}" if table.quarantined else ""), "some", table.source)
     if len(table.quarantined) > table.kept: raise UserError(f"{len(table.quarantined):,} of {table.rows_in:,} rows are bad; the first: line {table.quarantined[0]['line']}, {table.quarantined[0]['reason']}", "mostly good ones; the format may be another", table.source)
     if written is None: names,written = infer_classes(columns[at], table.source)
-    called = texts or (["title","description"] if len(cols) == 2 else ["text"])
-    df = pd.DataFrame(dict(label=[written[x] for x in columns[at]]) | {kept_name(c):columns[i] for c,i in zip(called, cols)})
+    df = pd.DataFrame(dict(label=[written[x] for x in columns[at]]) | {kept_name(c):columns[i] for c,i in zip(texts or ["title","description"], cols)})
     if time and time in table.columns: df[kept_name(time)] = columns[table.columns.index(time)]
     df["line"] = lines
     cleaning = check_cleaning(cfg.clean)
     raw = list(map(" ".join, zip(*(columns[i] for i in cols)))) if len(cols) > 1 else columns[cols[0]]
     df["text"] = cleaned = [clean_text(t, cleaning) for t in raw]
     table.facts["cleaned"] = sum(a != b for a,b in zip(raw, cleaned))
-    return df, names, table
+    return df, (names, written), table
 
 # %% ../nbs/01_data.ipynb #e842018c
 def check_classes(
@@ -838,22 +845,20 @@ def open_dataset(
     if "train" not in ds: raise UserError(f"parts {', '.join(ds)}", "a part train", name)
     return ds
 
-# %% ../nbs/01_data.ipynb #6cf234b0
+# %% ../nbs/01_data.ipynb #9f6cd01a
 def dataset_table(
     rows, # `Dataset`
     cfg:Config, # Columns, what to do with bad rows
     where:str, # For messages
 )->Table:
     "A dataset as an open table"
-    texts,label,wanted = news_columns(cfg)
-    wanted = [*(wanted or ["text","label"]), *([cfg.time] if time_column(cfg) else [])]
-    table = Table(where, cfg.bad_rows, "row ", list(dict.fromkeys(wanted)))
+    table = Table(where, cfg.bad_rows, "row ", news_columns(cfg)[2])
     check_columns(table.wanted, rows.column_names, where)
     table.columns = table.wanted
     table.batches = arrow_batches(rows.select_columns(table.columns).with_format("arrow").iter(8192), table)
     return table
 
-# %% ../nbs/01_data.ipynb #60fedbad
+# %% ../nbs/01_data.ipynb #87ccb30b
 def read_hub(
     name:str, # As for `open_dataset`
     cfg:Config=Config(), # Columns, cleaning, what to do with bad rows
@@ -865,27 +870,28 @@ def read_hub(
     classes = (feature.names, {str(i):i for i in range(len(feature.names))}) if isinstance(feature, ClassLabel) else None
     frames,tables = {}, {}
     for part in [p for p in ("train","test") if p in ds]:
-        if classes and isinstance(feature, ClassLabel) and ds[part].features.get(label) != feature:
+        if isinstance(feature, ClassLabel) and ds[part].features.get(label) != feature:
             raise UserError(f"another column {label}", "the classes of part train", f"{name} {part}")
         how = cfg if part == "train" else replace(cfg, time="")
-        frames[part],names,tables[part] = read_news(dataset_table(ds[part], how, f"{name} {part}"), how, classes)
-        classes = classes or (names, {n:i for i,n in enumerate(names)})
+        frames[part],classes,tables[part] = read_news(dataset_table(ds[part], how, f"{name} {part}"), how, classes)
     return frames["train"], frames.get("test"), classes, tables, "+".join(ds[part]._fingerprint for part in frames)
 
-# %% ../nbs/01_data.ipynb #e49bcf08
+# %% ../nbs/01_data.ipynb #cd89bd81
 def find_parts(
     data:str, # 'sample', a folder or a file
 )->tuple[dict,Path|None]: # Part to file; classes.txt
     "The files of a data set"
     path = SAMPLE if data == "sample" else user_path(data)
-    if path.is_file(): return dict(train=path), next((c for c in (path.with_name("classes.txt"),) if c.is_file()), None)
+    listed = path.parent/"classes.txt" if path.is_file() else path/"classes.txt"
+    if not listed.is_file(): listed = None
+    if path.is_file(): return dict(train=path), listed
     if not path.is_dir(): raise UserError("no such file or folder", "a table, or a folder with train and test", str(data), "Or leave --data out to use the bundled sample")
     parts = {}
     for part in ("train","test"):
         found = [p for p in sorted(path.iterdir()) if p.name in {part + f + z for f in FORMATS for z in ("",".gz")}]
         if len(found) > 1: raise UserError(f"{' and '.join(p.name for p in found)}", f"one file for {part}", str(data))
         if found: parts[part] = found[0]
-    return parts, next((c for c in (path/"classes.txt",) if c.is_file()), None)
+    return parts, listed
 
 # %% ../nbs/01_data.ipynb #1c3516ca
 @dataclass
@@ -899,7 +905,7 @@ class NewsData:
     quarantined:list # source, line, reason, raw of each row set aside
     notes:list # What the user should know, in words
 
-# %% ../nbs/01_data.ipynb #26b70549
+# %% ../nbs/01_data.ipynb #81972772
 def read_files(
     data:str, # 'sample', a folder or a file
     cfg:Config, # How to read them
@@ -914,8 +920,7 @@ def read_files(
     classes = read_classes(list_of_classes) if list_of_classes else None
     frames,tables = {}, {}
     for part,path in parts.items():
-        frames[part],names,tables[path.name] = read_news(path, cfg if part == "train" else replace(cfg, time=""), classes)
-        classes = classes or (names, {n:i for i,n in enumerate(names)})
+        frames[part],classes,tables[path.name] = read_news(path, cfg if part == "train" else replace(cfg, time=""), classes)
     sources = {p.name:file_digest(p) for p in files}
     for p,was in before.items():
         if not p.exists() or not same_file(was, p.stat()): raise UserError("the file changed while the data set was read", "a file that stays as it is", str(p), "Wait until it is written, then start again")
@@ -936,7 +941,7 @@ def read_data(
     name = cfg.data if on_hub else user_path(cfg.data).absolute().name
     return train, test, classes, tables, {name:mark}, f"dataset {name}"
 
-# %% ../nbs/01_data.ipynb #882c55ed
+# %% ../nbs/01_data.ipynb #f15e2e47
 def load_news(
     cfg:Config=Config(), # data, columns, encoding, cleaning, split, seed
     group_by=None, # Function from texts to a group for each; for --split grouped
@@ -946,7 +951,7 @@ def load_news(
     train,test,(names,_),tables,sources,kind = read_data(cfg)
     check_classes(train["label"], names, f"{cfg.data} train")
     notes = []
-    for name,t in tables.items(): notes.append(f"{name}: {format_account(t)}")
+    for name,t in tables.items(): notes.append(f"{name}: {format_account(t.account())}")
     cleaned = {name:t.facts.get("cleaned", 0) for name,t in tables.items()}
     notes.append(f"cleaning: {', '.join(check_cleaning(cfg.clean)) or 'none'}" + "".join(f"; {n:,} texts of {name} changed" for name,n in cleaned.items() if n))
     repeats,contrary = count_repeats(train)

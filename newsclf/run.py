@@ -9,13 +9,13 @@ __all__ = ['new_run_name', 'check_free', 'claim_folder', 'without_path', 'comman
            'closing_words', 'evaluate_folder', 'read_for_audit', 'audit_lengths', 'run_audit', 'list_runs',
            'format_runs', 'newest_run']
 
-# %% ../nbs/09_run.ipynb #1b0450a3
+# %% ../nbs/09_run.ipynb #bc0a05d5
 import datetime, json, shlex, subprocess, sys, time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 import numpy as np
-from .core import Config, UserError, atomic_path, choose_device, choose_precision, file_digest, machine, make_config, need_disk, set_seed, show_bars, user_path, versions, write_text
+from .core import Config, UserError, atomic_path, choose_device, choose_precision, file_digest, json_lines, machine, make_config, need_disk, set_seed, show_bars, user_path, versions, write_text
 
 # %% ../nbs/09_run.ipynb #70e632d2
 def new_run_name(
@@ -189,7 +189,7 @@ def save_predictions(
     for i,name in enumerate(names): df[f"p_{name}"] = proba[:,i]
     with atomic_path(path) as tmp: df.to_parquet(tmp, index=False)
 
-# %% ../nbs/09_run.ipynb #4461ad50
+# %% ../nbs/09_run.ipynb #43f937a9
 def run_job(
     cfg:Config, # What to do
     out=None, # Folder of the run; None for runs/DATE-N
@@ -203,7 +203,7 @@ def run_job(
     with clock("prepare"): chosen,news,model,tokenizer,base = prepare(cfg, say)
     need_disk(out or "runs", 3 * sum(p.numel() * 4 for p in model.parameters()) + 50 * 2**20)
     out = claim_folder(out)
-    if news.quarantined: write_text(out/"quarantine.jsonl", "".join(json.dumps(q, ensure_ascii=False) + "\n" for q in news.quarantined))
+    if news.quarantined: write_text(out/"quarantine.jsonl", json_lines(news.quarantined))
     with clock("tokenize"): tokens = tokenize_rows(news, tokenizer, cfg.truncation, say)
     with clock("train"): trained = train_rows(model, tokenizer, tokens, cfg, out, chosen, say)
     with clock("save"): predictor,gap = save_and_compare(trained, tokenizer, news, out, cfg, chosen, say)
@@ -255,11 +255,12 @@ def save_and_compare(model, tokenizer, news, out, cfg, chosen, say=print):
     say(f"saved, opened again and compared on {len(texts)} rows: probabilities differ by {gap:.0e} at most")
     return predictor, gap
 
-# %% ../nbs/09_run.ipynb #2057f9bf
+# %% ../nbs/09_run.ipynb #6d691c4b
 def evaluate_run(predictor, news, out):
     "Figures of validation and test, the report, the picture, the predictions"
     from tqdm.auto import tqdm
-    from newsclf.evaluate import draw_confusion, format_report
+    from newsclf.evaluate import format_report
+    from newsclf.report import draw_confusion
     metrics = {}
     for part in ("validation","test"):
         metrics[part],proba = evaluate_part(predictor, news.parts[part], lambda b: tqdm(b, desc=part, disable=not show_bars(), leave=False))
@@ -326,7 +327,7 @@ def audit_lengths(texts, cfg):
     except UserError: return None
     return token_arrays(load_tokenizer(base, cfg.max_length), texts, cfg.max_length, cfg.truncation)[2]
 
-# %% ../nbs/09_run.ipynb #95318d7f
+# %% ../nbs/09_run.ipynb #12086e88
 def run_audit(
     cfg:Config, # data and how to read it
     against:str="", # A test file; empty for the test of the data set
@@ -343,7 +344,7 @@ def run_audit(
     given,out = out, user_path(out).resolve() if out else None # a link, or '.', cannot be renamed onto
     if out: check_free(out)
     with clock("read"): train,test,names,tables,sources,kind = read_for_audit(cfg, against)
-    for name,t in tables.items(): say(f"{name}: {format_account(t)}")
+    for name,t in tables.items(): say(f"{name}: {format_account(t.account())}")
     files = list(tables)
     with clock("audit"): found = audit_news(train, names, files[0], test, files[1] if test is not None else "", audit_lengths(train["text"].tolist(), cfg), cfg.seed, lambda step: print(f"… {step}", file=sys.stderr) if show_bars() else None)
     result = found | circumstances(command, started) | dict(seed=cfg.seed, data=dict(kind=kind, sources=sources, accounts={n:t.account() for n,t in tables.items()}), seconds=clock.seconds)
@@ -356,7 +357,7 @@ def run_audit(
             write_text(tmp/"audit.html", page)
             write_text(tmp/"audit.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
             bad = [q for t in tables.values() for q in t.quarantined]
-            if bad: write_text(tmp/"quarantine.jsonl", "".join(json.dumps(q, ensure_ascii=False) + "\n" for q in bad))
+            if bad: write_text(tmp/"quarantine.jsonl", json_lines(bad))
         say(f"\npage: {given}/audit.html\nfigures: {given}/audit.json")
     return result
 
