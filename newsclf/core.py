@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['QUIET', 'PRESETS', 'CHOICES', 'RANGES', 'LIBRARIES', 'UserError', 'nearest', 'Config', 'check_value', 'read_config',
-           'make_config', 'set_seed', 'choose_device', 'choose_precision', 'processor_name', 'machine',
-           'installed_version', 'versions', 'show_bars', 'file_digest', 'atomic_path', 'write_text', 'json_lines',
-           'user_path', 'need_disk']
+           'make_config', 'set_seed', 'choose_device', 'bf16_gain', 'choose_precision', 'usable_cores', 'set_threads',
+           'free_memory', 'processor_name', 'machine', 'installed_version', 'versions', 'show_bars', 'file_digest',
+           'atomic_path', 'write_text', 'json_lines', 'user_path', 'need_disk']
 
-# %% ../nbs/00_core.ipynb #e7478772
-import difflib, hashlib, json, os, platform, shutil, subprocess, sys, tomllib
+# %% ../nbs/00_core.ipynb #90992f28
+import difflib, functools, hashlib, json, os, platform, shutil, subprocess, sys, time, tomllib
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -41,7 +41,7 @@ QUIET = dict(HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLEL
 
 for name,value in QUIET.items(): os.environ.setdefault(name, value)
 
-# %% ../nbs/00_core.ipynb #fe3eb36f
+# %% ../nbs/00_core.ipynb #f846407f
 @dataclass(frozen=True)
 class Config:
     "Everything that decides a run"
@@ -59,9 +59,16 @@ class Config:
     seed:int = 1122 # Seed of every random choice
     device:str = "auto" # auto, cuda, mps or cpu
     precision:str = "auto" # auto, bf16 or float32
+    threads:int = 0 # Threads of the processor; 0 for all its cores
+    force:bool = False # Go on where a check says that it is not worth it
     epochs:float = 2.0 # Passes over the training rows
     batch_size:int = 24 # Rows a step; halve it if memory runs out
-    learning_rate:float = 5e-5 # Peak learning rate, falling linearly to 0
+    learning_rate:float = 5e-5 # Peak learning rate
+    schedule:str = "linear" # How the learning rate falls: linear, cosine or constant
+    warmup:float = 0.0 # Share of the steps in which it first rises from 0
+    patience:int = 0 # Evaluations without a lower validation loss after which training stops, the best model kept; 0 trains to the end
+    class_weights:str = "" # balanced, or weights by name as Sports=2,World=0.5; empty for none
+    label_smoothing:float = 0.0 # Share of each target spread over all classes
     weight_decay:float = 0.01 # AdamW's decay, on all weights but biases and layer norms
     max_grad_norm:float = 1.0 # Gradients longer than this are shortened to it
     dropout:float = 0.1 # Share of activations dropped in training
@@ -77,11 +84,11 @@ PRESETS = dict(
     quickstart=dict(data="sample", model="minilm"),
     chapter=dict(data="fancyzhx/ag_news", model="bert-base-cased"))
 
-# %% ../nbs/00_core.ipynb #285a93cd
-CHOICES = dict(device=("auto","cuda","mps","cpu"), precision=("auto","bf16","float32"), bad_rows=("error","quarantine"),
+# %% ../nbs/00_core.ipynb #f86bd6a5
+CHOICES = dict(device=("auto","cuda","mps","cpu"), precision=("auto","bf16","float32"), schedule=("linear","cosine","constant"), bad_rows=("error","quarantine"),
                truncation=("head","tail","head+tail"), split=("stratified","plain","grouped","time"))
 RANGES = dict(seed=(0, 2**32-1), epochs=(0.001, 1000), batch_size=(1, 4096), learning_rate=(0, 1), weight_decay=(0, 1), max_grad_norm=(0, 1e6),
-              dropout=(0, 0.9), max_length=(8, 8192), validation_size=(0.001, 0.9), test_size=(0.001, 0.9))
+              dropout=(0, 0.9), max_length=(8, 8192), threads=(0, 4096), warmup=(0, 0.9), patience=(0, 1000), label_smoothing=(0, 0.9), validation_size=(0.001, 0.9), test_size=(0.001, 0.9))
 
 def check_value(
     name:str, # Field of `Config`
@@ -154,21 +161,76 @@ def choose_device(
         raise UserError(f"device {wanted!r} is not available here", f"one of {', '.join(d for d in have if have[d])}", do="Leave --device out to take the best there is")
     return wanted, "as asked"
 
-# %% ../nbs/00_core.ipynb #cc6c9e43
+# %% ../nbs/00_core.ipynb #8590733a
+@functools.cache
+def bf16_gain()->float: # Over 1 is faster
+    "Speed of a matrix product in bfloat16 as a multiple of float32's, on this processor"
+    import torch
+    def seconds(dtype):
+        a,b,taken = torch.ones(192, 384, dtype=dtype), torch.ones(384, 384, dtype=dtype), []
+        for _ in range(10): start = time.perf_counter(); a @ b; taken.append(time.perf_counter() - start)
+        return min(taken)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1) # two threads would wait for each other where something else is running
+    try: return seconds(torch.float32) / seconds(torch.bfloat16)
+    finally: torch.set_num_threads(threads)
+
+# %% ../nbs/00_core.ipynb #00dde09b
 def choose_precision(
     wanted:str="auto", # auto, bf16 or float32
     device:str="cpu", # From `choose_device`
+    force:bool=False, # Accept a bfloat16 that is slower than float32
 )->tuple[str,str]: # 'bf16' or 'float32', and the reason
     "The precision to train in, and why"
     import torch
     check_value("precision", wanted)
-    if wanted != "auto": return wanted, "as asked"
+    if wanted == "float32": return wanted, "as asked"
     if device == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False): return "bf16", "this GPU computes bfloat16"
-        return "float32", "this GPU has no bfloat16"
-    if device == "mps": return "float32", "bfloat16 is untried on mps"
-    if torch.cpu.get_capabilities().get("amx_bf16"): return "bf16", "this CPU has matrix units for bfloat16 (AMX)"
-    return "float32", "this CPU has no matrix units for bfloat16 (AMX)"
+        fast,why = torch.cuda.is_bf16_supported(including_emulation=False), "this GPU computes {}"
+    elif device == "mps": fast,why = wanted == "bf16", "{} on mps, where bfloat16 is untried"
+    else:
+        units = [u for u in ("amx_bf16","avx512_bf16") if torch.cpu.get_capabilities().get(u)]
+        gain = bf16_gain() if units or wanted == "bf16" else 0
+        fast = gain >= 1.5
+        why = f"this CPU ({', '.join(units) or 'no units for bfloat16'}) multiplies in {{}}" + (f"; bfloat16 runs at {gain:.2g} times the speed of float32" if gain else "")
+    if wanted == "bf16" and not fast and not force:
+        raise UserError(why.format("float32"), "units that make bfloat16 faster", do="Leave --precision out to take float32, or add --force and be patient")
+    chosen = wanted if wanted != "auto" else "bf16" if fast else "float32"
+    return chosen, why.format("bfloat16" if chosen == "bf16" else "float32")
+
+# %% ../nbs/00_core.ipynb #9e17d889
+def usable_cores()->int:
+    "Processor cores that this process may use"
+    try: n = len(os.sched_getaffinity(0))
+    except AttributeError: n = os.cpu_count() or 1 # macOS and Windows have no affinity to ask for
+    try: quota,period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError): return n
+    return n if quota == "max" else max(1, min(n, round(int(quota) / int(period))))
+
+def set_threads(
+    threads:int=0, # 0 for what torch takes, at most the usable cores
+)->int: # Threads in use
+    "Set torch's threads; `UserError` for more than there are cores"
+    import torch
+    have = usable_cores()
+    if threads > have: raise UserError(f"{threads} threads", f"at most {have}, the cores this process may use", do="Leave --threads out")
+    if threads or torch.get_num_threads() > have: torch.set_num_threads(threads or have)
+    return torch.get_num_threads()
+
+# %% ../nbs/00_core.ipynb #d7670481
+def free_memory(
+    device:str="cpu", # From `choose_device`
+)->int: # Bytes
+    "Memory that is free on the device, within the limits of this process"
+    if device == "cuda":
+        import torch
+        return torch.cuda.mem_get_info()[0]
+    import psutil
+    free,group = psutil.virtual_memory().available, Path("/sys/fs/cgroup")
+    try:
+        held = dict(l.split() for l in (group/"memory.stat").read_text().splitlines())
+        return max(0, min(free, int((group/"memory.max").read_text()) - int(held["anon"])))
+    except (OSError, ValueError, KeyError): return free # no such limit
 
 # %% ../nbs/00_core.ipynb #350a07ae
 def processor_name()->str: # As the system calls it

@@ -4,18 +4,21 @@
 
 # %% auto #0
 __all__ = ['MINILM', 'SNAPSHOT_FILES', 'SAFE', 'SCALE', 'minilm_folder', 'fetch_model', 'find_model', 'read_model_config',
-           'load_tokenizer', 'BertForSequenceClassification', 'label_config', 'quiet_loading', 'load_weights', 'faults',
-           'is_classifier', 'set_dropout', 'new_classifier', 'continue_classifier', 'plain_state', 'save_classifier',
-           'load_classifier', 'fold_pooler', 'random_base']
+           'load_tokenizer', 'cls_state', 'BertForSequenceClassification', 'label_config', 'quiet_loading',
+           'load_weights', 'faults', 'is_classifier', 'set_dropout', 'new_classifier', 'continue_classifier',
+           'plain_state', 'save_classifier', 'load_classifier', 'fold_pooler', 'random_base']
 
-# %% ../nbs/03_model.ipynb #d1b2c603
+# %% ../nbs/03_model.ipynb #85723059
 import json
 from contextlib import contextmanager
 from pathlib import Path
 import torch, transformers
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, BertModel, BertPreTrainedModel
+from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.bert.modeling_bert import eager_attention_forward
 from safetensors import SafetensorError
 from .core import RANGES, UserError, atomic_path, file_digest, user_path
 
@@ -104,7 +107,25 @@ def load_tokenizer(
     tokenizer.model_max_length = min(max_length, tokenizer.model_max_length, positions)
     return tokenizer
 
-# %% ../nbs/03_model.ipynb #d268aee9
+# %% ../nbs/03_model.ipynb #af56e0a9
+def cls_state(
+    bert, # A `BertModel` with attention of kind eager, sdpa or fast
+    input_ids, # (rows, tokens)
+    attention_mask=None, # (rows, tokens); None where nothing is padded
+    token_type_ids=None, # (rows, tokens); None for 0 throughout
+): # (rows, hidden)
+    "The last state of `[CLS]` and of no other token"
+    *layers,last = bert.encoder.layer
+    h = bert.embeddings(input_ids=input_ids, token_type_ids=token_type_ids).to(last.output.dense.weight.dtype)
+    mask = None if attention_mask is None else create_bidirectional_mask(config=bert.config, inputs_embeds=h, attention_mask=attention_mask)
+    for layer in layers: h = layer(h, mask)
+    own,cls = last.attention.self, h[:, :1]
+    q,k,v = (f(x).unflatten(-1, (own.num_attention_heads, -1)).transpose(1, 2) for f,x in ((own.query, cls), (own.key, h), (own.value, h)))
+    attend = ALL_ATTENTION_FUNCTIONS.get_interface(bert.config._attn_implementation, eager_attention_forward)
+    seen,_ = attend(own, q, k, v, None if mask is None else mask[:, :, :1], dropout=own.dropout.p if own.training else 0.0, scaling=own.scaling)
+    return last.feed_forward_chunk(last.attention.output(seen.flatten(2), cls))[:, 0]
+
+# %% ../nbs/03_model.ipynb #4d0b079f
 class BertForSequenceClassification(BertPreTrainedModel):
     "BERT with dropout and a linear layer on the [CLS] state"
     def __init__(self, config):
@@ -120,12 +141,16 @@ class BertForSequenceClassification(BertPreTrainedModel):
         attention_mask=None, # (rows, tokens) 1 for tokens, 0 for padding
         token_type_ids=None, # (rows, tokens) 0 throughout for single texts
         labels=None, # (rows,) class indices; without them there is no loss
-        **kwargs, # output_hidden_states, output_attentions and the like
+        **kwargs, # output_hidden_states, output_attentions and the like: then all states are computed
     )->SequenceClassifierOutput: # loss, logits (rows, classes), hidden_states, attentions
-        out = self.bert(input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids, **kwargs)
-        logits = self.classifier(self.dropout(out.last_hidden_state[:, 0]))
+        c = self.config
+        if any(v is not None for v in kwargs.values()) or c.is_decoder or c.output_hidden_states or c.output_attentions or c._attn_implementation not in ("eager","sdpa","fast"):
+            out = self.bert(input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids, **kwargs)
+            state,hidden,seen = out.last_hidden_state[:, 0], out.hidden_states, out.attentions
+        else: state,hidden,seen = cls_state(self.bert, input_ids, attention_mask, token_type_ids), None, None
+        logits = self.classifier(self.dropout(state).to(self.classifier.weight.dtype))
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
-        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=out.hidden_states, attentions=out.attentions)
+        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=hidden, attentions=seen)
 
 # %% ../nbs/03_model.ipynb #7af7c134
 def label_config(

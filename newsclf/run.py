@@ -9,13 +9,13 @@ __all__ = ['new_run_name', 'check_free', 'claim_folder', 'without_path', 'comman
            'closing_words', 'evaluate_folder', 'read_for_audit', 'audit_lengths', 'run_audit', 'list_runs',
            'format_runs', 'newest_run']
 
-# %% ../nbs/09_run.ipynb #bc0a05d5
+# %% ../nbs/09_run.ipynb #52f23288
 import datetime, json, shlex, subprocess, sys, time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 import numpy as np
-from .core import Config, UserError, atomic_path, choose_device, choose_precision, file_digest, json_lines, machine, make_config, need_disk, set_seed, show_bars, user_path, versions, write_text
+from .core import Config, UserError, atomic_path, choose_device, choose_precision, file_digest, json_lines, machine, make_config, need_disk, set_seed, set_threads, show_bars, user_path, versions, write_text
 
 # %% ../nbs/09_run.ipynb #70e632d2
 def new_run_name(
@@ -142,7 +142,7 @@ def group_by_copies(texts):
     from newsclf.audit import copy_groups
     return copy_groups(texts)
 
-# %% ../nbs/09_run.ipynb #6e6f3e22
+# %% ../nbs/09_run.ipynb #b0a6a271
 def prepare(
     cfg:Config, # The run's configuration
     say, # Takes lines for the user
@@ -154,11 +154,12 @@ def prepare(
     for note in news.notes: say(note)
     for part,rows in news.parts.items(): say(f"{part} rows: {len(rows):,}")
     from newsclf.model import find_model, load_tokenizer, new_classifier
-    from newsclf.train import training_arguments
+    from newsclf.train import class_weights, training_arguments
     device,why = choose_device(cfg.device)
-    precision,because = choose_precision(cfg.precision, device)
-    say(f"device: {device} ({why})\nprecision: {precision} ({because})\nrandom seed: {cfg.seed}")
+    precision,because = choose_precision(cfg.precision, device, cfg.force)
+    say(f"device: {device} ({why})\nprecision: {precision} ({because})\nthreads: {set_threads(cfg.threads)}\nrandom seed: {cfg.seed}")
     training_arguments(cfg, len(news.parts["train"]), "unused", device, precision)
+    class_weights(cfg.class_weights, news.names, news.parts["train"]["label"][:])
     base = find_model(cfg.model, cfg.revision)
     tokenizer = load_tokenizer(base, cfg.max_length)
     set_seed(cfg.seed)
@@ -189,7 +190,7 @@ def save_predictions(
     for i,name in enumerate(names): df[f"p_{name}"] = proba[:,i]
     with atomic_path(path) as tmp: df.to_parquet(tmp, index=False)
 
-# %% ../nbs/09_run.ipynb #43f937a9
+# %% ../nbs/09_run.ipynb #600ddbef
 def run_job(
     cfg:Config, # What to do
     out=None, # Folder of the run; None for runs/DATE-N
@@ -205,13 +206,13 @@ def run_job(
     out = claim_folder(out)
     if news.quarantined: write_text(out/"quarantine.jsonl", json_lines(news.quarantined))
     with clock("tokenize"): tokens = tokenize_rows(news, tokenizer, cfg.truncation, say)
-    with clock("train"): trained = train_rows(model, tokenizer, tokens, cfg, out, chosen, say)
-    with clock("save"): predictor,gap = save_and_compare(trained, tokenizer, news, out, cfg, chosen, say)
+    with clock("train"): training = train_rows(model, tokenizer, tokens, news, cfg, out, chosen, say)
+    with clock("save"): predictor,gap = save_and_compare(model, tokenizer, news, out, cfg, chosen, say)
     with clock("evaluate"): metrics = evaluate_run(predictor, news, out)
     manifest = dict(newsclf="run", **circumstances(command, started), seed=cfg.seed, config=recorded(cfg), **chosen,
                     data=dict(kind=news.kind, sources=news.sources, classes=news.names, accounts=news.accounts, rows={p:len(d) for p,d in news.parts.items()}),
                     base=dict(name=without_path(cfg.model), parameters=sum(p.numel() for p in model.parameters()), sha256={p.name:file_digest(p) for p in sorted(base.glob("*.safetensors"))}),
-                    saved_model_difference=gap, seconds=clock.seconds, files=file_digests(out))
+                    training=training, saved_model_difference=gap, seconds=clock.seconds, files=file_digests(out))
     write_text(out/"manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     say(closing_words(metrics, out, clock))
     return out
@@ -234,13 +235,15 @@ def tokenize_rows(
         if len(long): say(f"  longer texts of {part}: lines {', '.join(str(news.parts[part]['line'][int(i)]) for i in long[:10])}{' …' if len(long) > 10 else ''}")
     return tokens
 
-# %% ../nbs/09_run.ipynb #6a4751d0
-def train_rows(model, tokenizer, tokens, cfg, out, chosen, say=print):
-    "Fine-tune, and hand back the plain model, which computes in float32 again"
-    from newsclf.evaluate import compute_accuracy
+# %% ../nbs/09_run.ipynb #1e406c3d
+def train_rows(model, tokenizer, tokens, news, cfg, out, chosen, say=print):
+    "Fine-tune, draw the loss, and say what was done"
+    from newsclf.evaluate import RunningAccuracy
+    from newsclf.report import draw_history
     from newsclf.train import fine_tune
-    trainer = fine_tune(model, tokenizer, tokens, cfg, out, chosen["device"][0], chosen["precision"][0], compute_accuracy, say)
-    return trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    facts = fine_tune(model, tokenizer, tokens, cfg, out, chosen["device"][0], chosen["precision"][0], RunningAccuracy(), say, news.parts["train"]["line"][:])
+    write_text(out/"loss.svg", draw_history([json.loads(line) for line in (out/"history.jsonl").read_text(encoding="utf-8").splitlines()]))
+    return facts
 
 # %% ../nbs/09_run.ipynb #4c7ee888
 def save_and_compare(model, tokenizer, news, out, cfg, chosen, say=print):
@@ -270,11 +273,11 @@ def evaluate_run(predictor, news, out):
     write_text(out/"confusion.svg", draw_confusion(metrics["test"], f"{metrics['test']['rows']:,} test rows"))
     return metrics
 
-# %% ../nbs/09_run.ipynb #490860f3
+# %% ../nbs/09_run.ipynb #2588f7bc
 def closing_words(metrics, out, clock):
     "The report, where things lie, and what to try next"
     from newsclf.evaluate import format_report
-    return (f"\ntest {format_report(metrics['test'])}\n\nmodel: {out}/model\nfigures: {out}/metrics.json, report.txt, confusion.svg, manifest.json\n"
+    return (f"\ntest {format_report(metrics['test'])}\n\nmodel: {out}/model\nfigures: {out}/metrics.json, report.txt, confusion.svg, loss.svg, manifest.json\n"
             f"time: {sum(clock.seconds.values()):.0f} s, of which training {clock.seconds['train']:.0f} s\n\n"
             f"next: newsclf predict --model {shlex.quote(str(out))} \"Oil slips as tankers return to port\"")
 
