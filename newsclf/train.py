@@ -45,13 +45,13 @@ def check_trainer_options(
         if name not in known: raise UserError(f"unknown option {name!r} under [trainer]", do=nearest(name, known))
         if isinstance(value, str) and type(known[name].default) in (int, float): raise UserError(f"{name} = {value!r} under [trainer]", "a number")
 
-# %% ../nbs/05_train.ipynb #c879429c
+# %% ../nbs/05_train.ipynb #cf6443bf
 def batch_order(
     lengths, # (rows,) tokens of each row
     batch_size:int=24, # Rows a step
     seed:int=1122, # With `epoch`, decides everything
     epoch:int=0, # From 0
-    window:int=200, # Batches that are sorted together
+    window:int=1000, # Batches that are sorted together
 )->np.ndarray: # (rows,) row numbers; the rows that fill no batch come last
     "A random order in which each `batch_size` rows in turn are of like length"
     rng = np.random.default_rng((seed, epoch))
