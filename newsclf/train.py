@@ -9,7 +9,7 @@ __all__ = ['OWNED', 'CLOSED', 'check_trainer_options', 'batch_order', 'LengthSam
            'training_arguments', 'log_entry', 'format_entry', 'History', 'Bar', 'set_callbacks', 'KeepBest',
            'gradient_norm', 'FastTrainer', 'fine_tune']
 
-# %% ../nbs/05_train.ipynb #86705a54
+# %% ../nbs/05_train.ipynb #bc22063d
 import json, math, shutil, time
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields
@@ -24,6 +24,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import eager_mask
 from transformers.utils import is_in_notebook
 from .core import Config, UserError, free_memory, nearest, show_bars
+from .model import quiet_loading
 
 # %% ../nbs/05_train.ipynb #b7492c54
 OWNED = dict(output_dir="--out", num_train_epochs="epochs", per_device_train_batch_size="batch_size", learning_rate="learning_rate",
@@ -61,12 +62,12 @@ def batch_order(
     whole = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in parts])
     return np.concatenate([rng.permutation(whole.reshape(-1, batch_size)).ravel(), rest])
 
-# %% ../nbs/05_train.ipynb #af0a8d63
+# %% ../nbs/05_train.ipynb #abd97e20
 class LengthSampler(torch.utils.data.Sampler):
     "`batch_order` for `Trainer`, a new one each epoch"
     def __init__(self,
         lengths, # (rows,) tokens of each row
-        batch_size:int, # Rows a step, accumulation included
+        batch_size:int, # Rows a step, of all its parts and all processes
         seed:int, # Of the run
     ): self.lengths,self.batch_size,self.seed,self.epoch = np.asarray(lengths), batch_size, seed, 0
 
@@ -153,7 +154,7 @@ def fast_attention(
 AttentionInterface.register("fast", fast_attention)
 AttentionMaskInterface.register("fast", eager_mask)
 
-# %% ../nbs/05_train.ipynb #d851f7f2
+# %% ../nbs/05_train.ipynb #e1f6fb8a
 @contextmanager
 def fast_dropout(
     model, # Any model of transformers
@@ -162,11 +163,11 @@ def fast_dropout(
     places = [(m, n) for m in model.modules() for n,c in m.named_children() if type(c) is nn.Dropout]
     attention,theirs = model.config._attn_implementation, [getattr(m, n) for m,n in places]
     for (m,n),c in zip(places, theirs): setattr(m, n, FastDropout(c.p).train(c.training))
-    model.set_attn_implementation("fast")
+    with quiet_loading(): model.set_attn_implementation("fast") # a model that has its own attention says so, and keeps it
     try: yield
     finally:
         for (m,n),c in zip(places, theirs): setattr(m, n, c.train(m.training))
-        model.set_attn_implementation(attention)
+        with quiet_loading(): model.set_attn_implementation(attention)
 
 # %% ../nbs/05_train.ipynb #07063c01
 def to_bfloat16(
@@ -446,7 +447,7 @@ class FastTrainer(Trainer):
         said = f"lines {', '.join(str(self.lines[int(r)]) for r in rows)} of the training file" if self.lines is not None else f"training rows {', '.join(map(str, rows))}, from 0"
         raise UserError(f"the loss is not a number at step {step + 1:,}", where=said, do=f"Lower --learning-rate ({self.args.learning_rate:g}), let it rise slowly with --warmup 0.1, or look at these rows")
 
-# %% ../nbs/05_train.ipynb #45cba889
+# %% ../nbs/05_train.ipynb #1d421587
 def fine_tune(
     model, # From `new_classifier`
     tokenizer, # Its tokenizer
@@ -470,9 +471,10 @@ def fine_tune(
         with fast_dropout(model) if device == "cpu" else nullcontext():
             parts = accumulation_steps(model, cfg.batch_size, int(lengths.max()), free_memory(device))
             if parts > 1: say(f"memory: each step of {cfg.batch_size} rows is taken in {parts} parts")
-            trainer = kind(model, training_arguments(cfg, len(lengths), out, device, precision, parts), train_dataset=tokens["train"], eval_dataset=tokens["validation"],
+            args = training_arguments(cfg, len(lengths), out, device, precision, parts)
+            trainer = kind(model, args, train_dataset=tokens["train"], eval_dataset=tokens["validation"],
                 processing_class=tokenizer, data_collator=partial(pad_batch, pad_id=tokenizer.pad_token_id, multiple=8 if device == "cuda" else 1), compute_metrics=compute_metrics,
-                compute_loss_func=loss_function(weights, cfg.label_smoothing), sampler=LengthSampler(lengths, cfg.batch_size, cfg.seed), masters=masters, lines=lines)
+                compute_loss_func=loss_function(weights, cfg.label_smoothing), sampler=LengthSampler(lengths, cfg.batch_size * args.world_size, cfg.seed), masters=masters, lines=lines)
             set_callbacks(trainer, Path(out)/"history.jsonl", trainer.sampler.seen, say)
             best = KeepBest(cfg.patience, lambda: {n:masters.get(p, p) for n,p in model.named_parameters()}, say)
             if cfg.patience: trainer.add_callback(best)
