@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from .core import Config, UserError, choose_device, choose_precision, set_seed, set_threads
 
-# %% ../nbs/13_bench.ipynb #c84a463f
+# %% ../nbs/13_bench.ipynb #0e0fe5fd
 def chapter_arguments(
     cfg:Config, # The run's configuration
     out, # Folder for what Trainer might write
@@ -22,8 +22,10 @@ def chapter_arguments(
 ):
     "The chapter's `TrainingArguments`, nothing saved and nothing evaluated"
     from transformers import TrainingArguments
-    return TrainingArguments(str(out), num_train_epochs=cfg.epochs, weight_decay=cfg.weight_decay, per_device_train_batch_size=cfg.batch_size, learning_rate=cfg.learning_rate,
+    args = TrainingArguments(str(out), num_train_epochs=cfg.epochs, weight_decay=cfg.weight_decay, per_device_train_batch_size=cfg.batch_size, learning_rate=cfg.learning_rate,
         max_grad_norm=cfg.max_grad_norm, seed=cfg.seed, use_cpu=device == "cpu", save_strategy="no", report_to="none", disable_tqdm=True, log_level="error")
+    if args.n_gpu > 1: args._n_gpu = 1 # as ours: one GPU, the same number of steps
+    return args
 
 # %% ../nbs/13_bench.ipynb #f15ca4eb
 def chapter_model(
@@ -186,7 +188,7 @@ def take_turns(
             say(side, turn, taken[side][-1])
     return taken
 
-# %% ../nbs/13_bench.ipynb #80100310
+# %% ../nbs/13_bench.ipynb #7a07854f
 def bench_train(
     cfg:Config, # data, model and how to train
     rows:int=720, # Training rows
@@ -196,12 +198,14 @@ def bench_train(
 )->dict: # ratio: chapter's time over ours, the median of the turns; newsclf and chapter: from `side_figures`; and what was trained
     "Time our training and the chapter's, in turn, on the same rows with the same number of steps"
     from transformers import AutoConfig
+    from newsclf.model import read_model_config
     from newsclf.train import batch_order
     (device,why),threads = choose_device(cfg.device), set_threads(cfg.threads)
     precision,because = choose_precision(cfg.precision, device, cfg.force)
     cfg = replace(cfg, trainer=dict(cfg.trainer, eval_strategy="no"))
     with tempfile.TemporaryDirectory() as tmp:
         base,names,tokens = bench_rows(cfg, rows, random_base, tmp)
+        if read_model_config(base)["model_type"] != "bert": raise UserError("a model that is no BERT", "a BERT, whose operations can be counted", cfg.model)
         config,lengths = AutoConfig.from_pretrained(base, num_labels=len(names)), np.asarray(tokens["train"]["length"][:])
         def peak(): return {d:matrix_peak(config.hidden_size, config.intermediate_size, dtype=d, device=device) for d in ["float32"] + ["bfloat16"] * (precision == "bf16")}
         before = peak()

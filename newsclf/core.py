@@ -217,14 +217,14 @@ def set_threads(
     if threads or torch.get_num_threads() > have: torch.set_num_threads(threads or have)
     return torch.get_num_threads()
 
-# %% ../nbs/00_core.ipynb #d7670481
+# %% ../nbs/00_core.ipynb #2030cbbb
 def free_memory(
     device:str="cpu", # From `choose_device`
 )->int: # Bytes
     "Memory that is free on the device, within the limits of this process"
     if device == "cuda":
         import torch
-        return torch.cuda.mem_get_info()[0]
+        return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated() # what torch holds and does not use is free
     import psutil
     free,group = psutil.virtual_memory().available, Path("/sys/fs/cgroup")
     try:

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['OWNED', 'CLOSED', 'check_trainer_options', 'batch_order', 'LengthSampler', 'pad_batch', 'keep_mask', 'DropFunction',
-           'FastDropout', 'fast_attention', 'fast_dropout', 'to_bfloat16', 'to_float32', 'cast_embeddings',
-           'MasterAdamW', 'class_weights', 'loss_function', 'bytes_a_row', 'accumulation_steps', 'log_every',
-           'training_arguments', 'log_entry', 'format_entry', 'History', 'Bar', 'set_callbacks', 'KeepBest',
-           'gradient_norm', 'FastTrainer', 'fine_tune']
+           'FastDropout', 'fast_attention', 'fast_dropout', 'embedding_blocks', 'to_bfloat16', 'to_float32',
+           'cast_embeddings', 'MasterAdamW', 'class_weights', 'loss_function', 'bytes_a_row', 'accumulation_steps',
+           'log_every', 'training_arguments', 'log_entry', 'format_entry', 'History', 'Bar', 'set_callbacks',
+           'KeepBest', 'gradient_norm', 'FastTrainer', 'fine_tune']
 
 # %% ../nbs/05_train.ipynb #bc22063d
 import json, math, shutil, time
@@ -26,14 +26,14 @@ from transformers.utils import is_in_notebook
 from .core import Config, UserError, free_memory, nearest, show_bars
 from .model import quiet_loading
 
-# %% ../nbs/05_train.ipynb #b7492c54
+# %% ../nbs/05_train.ipynb #489b9c0c
 OWNED = dict(output_dir="--out", num_train_epochs="epochs", per_device_train_batch_size="batch_size", learning_rate="learning_rate",
              weight_decay="weight_decay", max_grad_norm="max_grad_norm", seed="seed", use_cpu="device", bf16="precision", fp16="precision",
              lr_scheduler_type="schedule", warmup_steps="warmup", label_smoothing_factor="label_smoothing")
 CLOSED = ("save_","push_to_hub","hub_","resume_from_checkpoint","load_best_model_at_end","enable_jit_checkpoint","do_","report_to","local_rank",
           "remove_unused_columns","label_names","length_column_name","disable_tqdm","run_name","project","trackio_","deepspeed","fsdp",
           "parallelism_config","accelerator_config","batch_eval_metrics","auto_find_batch_size","ignore_data_skip","restore_callback",
-          "train_sampling_strategy","gradient_accumulation_steps","logging_nan_inf_filter")
+          "train_sampling_strategy","gradient_accumulation_steps","logging_nan_inf_filter","dataloader_drop_last","data_seed")
 
 def check_trainer_options(
     options:dict, # The table [trainer]
@@ -62,12 +62,12 @@ def batch_order(
     whole = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in parts])
     return np.concatenate([rng.permutation(whole.reshape(-1, batch_size)).ravel(), rest])
 
-# %% ../nbs/05_train.ipynb #abd97e20
+# %% ../nbs/05_train.ipynb #021b711d
 class LengthSampler(torch.utils.data.Sampler):
     "`batch_order` for `Trainer`, a new one each epoch"
     def __init__(self,
         lengths, # (rows,) tokens of each row
-        batch_size:int, # Rows a step, of all its parts and all processes
+        batch_size:int, # Rows a step, of all its parts
         seed:int, # Of the run
     ): self.lengths,self.batch_size,self.seed,self.epoch = np.asarray(lengths), batch_size, seed, 0
 
@@ -91,16 +91,17 @@ class LengthSampler(torch.utils.data.Sampler):
         part = self.order(epochs)[:at*self.batch_size]
         return epochs * len(self) + len(part), int(epochs * self.lengths.sum() + self.lengths[part].sum())
 
-# %% ../nbs/05_train.ipynb #4e791e16
+# %% ../nbs/05_train.ipynb #388fa20b
 def pad_batch(
     rows:list[dict], # input_ids and label of each
     pad_id:int=0, # From the tokenizer
     multiple:int=1, # Lengths are rounded up to this
+    limit:int=2**20, # But not beyond this
 )->dict: # input_ids, attention_mask where something is padded, labels: tensors
     "Rows side by side, as long as the longest"
     ids = [np.asarray(r["input_ids"]) for r in rows]
     lengths = np.array([len(i) for i in ids])
-    width = -(-lengths.max() // multiple) * multiple
+    width = max(lengths.max(), min(-(-lengths.max() // multiple) * multiple, limit))
     out = np.full((len(ids), width), pad_id, dtype=np.int64)
     for row,i in zip(out, ids): row[:len(i)] = i
     batch = dict(input_ids=torch.from_numpy(out), labels=torch.tensor([r["label"] for r in rows]))
@@ -169,12 +170,18 @@ def fast_dropout(
         for (m,n),c in zip(places, theirs): setattr(m, n, c.train(m.training))
         with quiet_loading(): model.set_attn_implementation(attention)
 
-# %% ../nbs/05_train.ipynb #07063c01
+# %% ../nbs/05_train.ipynb #05627465
+def embedding_blocks(
+    model, # Any model of transformers
+)->list: # Modules
+    "The modules that look tokens up, and compute nothing but a norm"
+    return [m for m in model.modules() if any(isinstance(c, nn.Embedding) for c in m.children()) and not any(isinstance(c, nn.Linear) for c in m.modules())]
+
 def to_bfloat16(
     model, # In float32
 )->dict: # Each bfloat16 parameter to its float32 master
     "Turn a model's weights to bfloat16 in place, but for embedding tables and the norm behind them"
-    tables = {id(p) for m in model.modules() if any(isinstance(c, nn.Embedding) for c in m.children()) for p in m.parameters()}
+    tables = {id(p) for m in embedding_blocks(model) for p in m.parameters()}
     masters = {}
     for m in model.modules():
         own = list(m.parameters(recurse=False))
@@ -188,13 +195,13 @@ def to_float32(
     "Put the masters back"
     for p,master in masters.items(): p.data = master
 
-# %% ../nbs/05_train.ipynb #2c16ce5f
+# %% ../nbs/05_train.ipynb #0b3519db
 def cast_embeddings(
     model, # After `to_bfloat16`
 ): # Handles of the hooks
     "Let what leaves the embeddings be bfloat16"
     def cast(module, inputs, out): return out.to(torch.bfloat16) if torch.is_tensor(out) else out
-    return [m.register_forward_hook(cast) for m in model.modules() if any(isinstance(c, nn.Embedding) for c in m.children())]
+    return [m.register_forward_hook(cast) for m in embedding_blocks(model)]
 
 class MasterAdamW(torch.optim.AdamW):
     "AdamW that moves float32 masters and copies them into the model"
@@ -289,7 +296,7 @@ def log_every(
     if steps <= 0: steps = rows * cfg.epochs / cfg.batch_size
     return max(1, min(500, round(steps / 20)))
 
-# %% ../nbs/05_train.ipynb #1ebad1ff
+# %% ../nbs/05_train.ipynb #d6ef64b1
 def training_arguments(
     cfg:Config, # The run's configuration
     rows:int, # Training rows
@@ -300,14 +307,16 @@ def training_arguments(
 )->TrainingArguments:
     "The chapter's arguments, then whatever [trainer] says"
     check_trainer_options(cfg.trainer)
-    told = dict(num_train_epochs=cfg.epochs, per_device_train_batch_size=cfg.batch_size // parts, gradient_accumulation_steps=parts, per_device_eval_batch_size=64,
-        learning_rate=cfg.learning_rate, lr_scheduler_type=cfg.schedule, warmup_steps=cfg.warmup, weight_decay=cfg.weight_decay, max_grad_norm=cfg.max_grad_norm,
+    told = dict(num_train_epochs=cfg.epochs, per_device_train_batch_size=cfg.batch_size // parts, gradient_accumulation_steps=parts, per_device_eval_batch_size=64 if parts == 1 else min(64, 4 * (cfg.batch_size // parts)),
+        learning_rate=cfg.learning_rate, lr_scheduler_type="constant_with_warmup" if cfg.schedule == "constant" and cfg.warmup else cfg.schedule, warmup_steps=cfg.warmup, weight_decay=cfg.weight_decay, max_grad_norm=cfg.max_grad_norm,
         eval_strategy="epoch", batch_eval_metrics=True, logging_steps=log_every(rows, cfg), logging_nan_inf_filter=False, seed=cfg.seed,
         use_cpu=device == "cpu", dataloader_pin_memory=device == "cuda", save_strategy="no", report_to="none", log_level="error", disable_tqdm=not show_bars())
     try: args = TrainingArguments(str(out), **told | cfg.trainer)
     except (ValueError, TypeError, ImportError, OSError) as e: raise UserError(f"Trainer refuses its options: {e}", do="Correct the table [trainer]") from None
     if precision == "bf16" and args.optim != "adamw_torch_fused": raise UserError(f"optim = {args.optim.value} under [trainer]", "adamw_torch_fused beside bfloat16", do="Leave it out, or say --precision float32")
     if args.torch_compile and device == "cpu" and not any(map(shutil.which, ("c++","g++","clang++"))): raise UserError("no C++ compiler", "g++ or clang++, with which torch_compile works", do="Install one, or leave torch_compile out of [trainer]")
+    if args.world_size > 1: raise UserError(f"{args.world_size} processes", "one", do="Start newsclf without accelerate launch or torchrun")
+    if cfg.patience and args.eval_strategy == "no": raise UserError("patience without evaluations", "an eval_strategy under [trainer] that evaluates", do="Leave one of the two out")
     if args.n_gpu > 1: args._n_gpu = 1 # Trainer would spread each batch over all GPUs: batch_size would say something else
     return args
 
@@ -395,7 +404,7 @@ class KeepBest(TrainerCallback):
             control.should_training_stop = True
             self.say(f"stopped: the validation loss has not fallen for {self.since} evaluation{'s' * (self.since > 1)}; epoch {self.best['epoch']:g} is kept")
 
-# %% ../nbs/05_train.ipynb #b3921b3f
+# %% ../nbs/05_train.ipynb #a312ff77
 def gradient_norm(
     parameters, # Of a model, after the backward pass
 )->torch.Tensor: # A number, in float32
@@ -428,7 +437,7 @@ class FastTrainer(Trainer):
 
     def _clip_grad_norm(self, model):
         optimizer = getattr(self.optimizer, "optimizer", self.optimizer) # as accelerate wraps it
-        if not optimizer.defaults.get("fused"): return super()._clip_grad_norm(model)
+        if not optimizer.defaults.get("fused") or self.args.device.type == "mps": return super()._clip_grad_norm(model) # the kernel of mps does not divide
         norm = gradient_norm(model.parameters())
         optimizer.grad_scale = ((norm + 1e-6) / self.args.max_grad_norm).clamp(min=1) # the kernel divides by it
         return norm
@@ -436,18 +445,22 @@ class FastTrainer(Trainer):
     def training_step(self, model, inputs, num_items_in_batch=None):
         loss = super().training_step(model, inputs, num_items_in_batch)
         self.first_bad = torch.where(~torch.isfinite(loss) & (self.first_bad < 0), self.state.global_step, self.first_bad)
-        if self.args.device.type == "cpu" or (self.state.global_step + 1) % self.args.logging_steps == 0: self.check_loss()
+        if self.args.device.type == "cpu": self.check_loss()
         return loss
 
+    def log(self, logs, *args, **kwargs):
+        self.check_loss()
+        super().log(logs, *args, **kwargs)
+
     def check_loss(self):
-        "Raise `UserError` if a loss was no number; on a GPU asked for only now and then, because it has to wait for the answer"
+        "Raise `UserError` if a loss was no number; on a GPU asked for with each log line only, because it has to wait for the answer"
         step = int(self.first_bad)
         if step < 0: return
         rows = self.sampler.rows_of(step)
         said = f"lines {', '.join(str(self.lines[int(r)]) for r in rows)} of the training file" if self.lines is not None else f"training rows {', '.join(map(str, rows))}, from 0"
         raise UserError(f"the loss is not a number at step {step + 1:,}", where=said, do=f"Lower --learning-rate ({self.args.learning_rate:g}), let it rise slowly with --warmup 0.1, or look at these rows")
 
-# %% ../nbs/05_train.ipynb #1d421587
+# %% ../nbs/05_train.ipynb #2a4ff5ad
 def fine_tune(
     model, # From `new_classifier`
     tokenizer, # Its tokenizer
@@ -469,12 +482,13 @@ def fine_tune(
     masters,hooks = (to_bfloat16(model), cast_embeddings(model)) if precision == "bf16" else ({}, [])
     try:
         with fast_dropout(model) if device == "cpu" else nullcontext():
+            if cfg.trainer.get("gradient_checkpointing"): model.gradient_checkpointing_enable()
             parts = accumulation_steps(model, cfg.batch_size, int(lengths.max()), free_memory(device))
             if parts > 1: say(f"memory: each step of {cfg.batch_size} rows is taken in {parts} parts")
             args = training_arguments(cfg, len(lengths), out, device, precision, parts)
             trainer = kind(model, args, train_dataset=tokens["train"], eval_dataset=tokens["validation"],
-                processing_class=tokenizer, data_collator=partial(pad_batch, pad_id=tokenizer.pad_token_id, multiple=8 if device == "cuda" else 1), compute_metrics=compute_metrics,
-                compute_loss_func=loss_function(weights, cfg.label_smoothing), sampler=LengthSampler(lengths, cfg.batch_size * args.world_size, cfg.seed), masters=masters, lines=lines)
+                processing_class=tokenizer, data_collator=partial(pad_batch, pad_id=tokenizer.pad_token_id, multiple=8 if device == "cuda" else 1, limit=tokenizer.model_max_length), compute_metrics=compute_metrics,
+                compute_loss_func=loss_function(weights, cfg.label_smoothing), sampler=LengthSampler(lengths, cfg.batch_size, cfg.seed), masters=masters, lines=lines)
             set_callbacks(trainer, Path(out)/"history.jsonl", trainer.sampler.seen, say)
             best = KeepBest(cfg.patience, lambda: {n:masters.get(p, p) for n,p in model.named_parameters()}, say)
             if cfg.patience: trainer.add_callback(best)
