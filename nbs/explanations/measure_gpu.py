@@ -99,4 +99,4 @@ for _ in range(10):
 peak = 2.0 * len(x)**3 / min(times)
 print(json.dumps(dict(seconds=round(seconds, 2), first_steps_and_compilation=round(first, 2), rows_per_s=round(steps * a.batch / seconds, 1), tokens_per_s=round(tokens / seconds), share_of_measured_peak=round(needed / seconds / peak, 3),
     peak_gflops=round(peak / 1e9), steps=steps, widths=len(met), batch=a.batch, rows=a.rows, epochs=a.epochs, compiled=not a.eager, parameters=sum(p.numel() for p in model.parameters()), last_loss=float(losses[-1]),
-    seed=a.seed, command="python " + " ".join(sys.argv), torch=torch.__version__, transformers=transformers.__version__, machine=machine()), indent=1))
+    seed=a.seed, command="python nbs/explanations/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), torch=torch.__version__, transformers=transformers.__version__, machine=machine()), indent=1))
