@@ -37,7 +37,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'newsclf.bench.format_bench': ('bench.html#format_bench', 'newsclf/bench.py'),
                                'newsclf.bench.matrix_flops': ('bench.html#matrix_flops', 'newsclf/bench.py'),
                                'newsclf.bench.matrix_peak': ('bench.html#matrix_peak', 'newsclf/bench.py'),
-                               'newsclf.bench.padded_tokens': ('bench.html#padded_tokens', 'newsclf/bench.py'),
                                'newsclf.bench.side_figures': ('bench.html#side_figures', 'newsclf/bench.py'),
                                'newsclf.bench.take_turns': ('bench.html#take_turns', 'newsclf/bench.py'),
                                'newsclf.bench.time_chapter': ('bench.html#time_chapter', 'newsclf/bench.py'),

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['chapter_arguments', 'chapter_model', 'watched', 'matrix_flops', 'matrix_peak', 'time_ours', 'time_chapter',
-           'padded_tokens', 'bench_rows', 'side_figures', 'take_turns', 'bench_train', 'format_bench']
+           'bench_rows', 'side_figures', 'take_turns', 'bench_train', 'format_bench']
 
 # %% ../nbs/13_bench.ipynb #bb0c8707
 import statistics, tempfile, time
@@ -38,10 +38,10 @@ def chapter_model(
     from newsclf.model import label_config, load_weights
     return load_weights(AutoModelForSequenceClassification, base, config=label_config(base, names, dropout))[0]
 
-# %% ../nbs/13_bench.ipynb #7c4d8726
+# %% ../nbs/13_bench.ipynb #184b202b
 def watched(
     kind:type, # `Trainer` or a subclass
-    seconds:dict, # Filled with the seconds of each part
+    seconds:dict, # Filled with the seconds of each part, and `tokens`: those computed
 )->type:
     "A Trainer that keeps time"
     from transformers import TrainerCallback
@@ -63,7 +63,9 @@ def watched(
     class Watched(kind):
         def __init__(self, *args, **kwargs): super().__init__(*args, **kwargs); self.add_callback(Steps)
         def get_batch_samples(self, *args):
-            with Clock("data", waiter(self.args)): return super().get_batch_samples(*args)
+            with Clock("data", waiter(self.args)): samples,items = super().get_batch_samples(*args)
+            seconds["tokens"] = seconds.get("tokens", 0) + sum(batch["input_ids"].numel() for batch in samples)
+            return samples, items
         def compute_loss(self, *args, **kwargs):
             with Clock("forward", waiter(self.args)): return super().compute_loss(*args, **kwargs)
         def training_step(self, *args, **kwargs):
@@ -129,15 +131,6 @@ def time_chapter(base, names, tokens, cfg, tmp, device, precision, turn):
     trainer.train()
     return dict(seconds=time.perf_counter() - start, steps=trainer.state.global_step, parts=parts)
 
-# %% ../nbs/13_bench.ipynb #7ef23c85
-def padded_tokens(
-    lengths, # (rows,) tokens
-    order, # (rows,) row numbers
-    batch_size:int, # Rows a step
-)->int:
-    "Tokens of all batches, padding included"
-    return int(sum(len(b) * b.max() for b in np.split(np.asarray(lengths)[order], range(batch_size, len(order), batch_size))))
-
 # %% ../nbs/13_bench.ipynb #817c11ba
 def bench_rows(
     cfg:Config, # data, model and how to train
@@ -157,12 +150,11 @@ def bench_rows(
     if random_base: base = write_base(Path(folder)/"bert-base", tokenizer, cfg.seed)
     return base, news.names, dict(tokenize_parts(parts, tokenizer, tokenizer.model_max_length, cfg.truncation)) | dict(tokenizer=tokenizer)
 
-# %% ../nbs/13_bench.ipynb #6e59c181
+# %% ../nbs/13_bench.ipynb #f53a453b
 def side_figures(
     runs:list[dict], # seconds, steps and parts of each turn
     cfg:Config, # Of the run
     lengths, # (rows,) tokens of each row
-    order, # (rows,) row numbers, as a side takes them
     flops:float, # Operations that the run needs
     peak:float, # Operations a second that the machine can do in this side's precision
 )->dict: # seconds, steps, rows_per_s, tokens_per_s, padding, share_of_peak, milliseconds_a_step
@@ -172,7 +164,7 @@ def side_figures(
     parts = {p:1000 * statistics.median(r["parts"][p] / steps for r in runs) for p in ("data","forward","backward","optimizer")}
     parts["other"] = 1000 * median / steps - sum(parts.values())
     return dict(seconds=[round(r["seconds"], 2) for r in runs], steps=steps, rows_per_s=round(rows / median, 2), tokens_per_s=round(tokens / median),
-        padding=round(1 - np.sum(lengths) / padded_tokens(lengths, order, cfg.batch_size), 4), share_of_peak=round(flops / median / peak, 3), milliseconds_a_step={p:round(ms, 1) for p,ms in parts.items()})
+        padding=round(1 - tokens / runs[0]["parts"]["tokens"], 4), share_of_peak=round(flops / median / peak, 3), milliseconds_a_step={p:round(ms, 1) for p,ms in parts.items()})
 
 # %% ../nbs/13_bench.ipynb #9f85faef
 def take_turns(
@@ -188,7 +180,7 @@ def take_turns(
             say(side, turn, taken[side][-1])
     return taken
 
-# %% ../nbs/13_bench.ipynb #7a07854f
+# %% ../nbs/13_bench.ipynb #b812338b
 def bench_train(
     cfg:Config, # data, model and how to train
     rows:int=720, # Training rows
@@ -199,7 +191,6 @@ def bench_train(
     "Time our training and the chapter's, in turn, on the same rows with the same number of steps"
     from transformers import AutoConfig
     from newsclf.model import read_model_config
-    from newsclf.train import batch_order
     (device,why),threads = choose_device(cfg.device), set_threads(cfg.threads)
     precision,because = choose_precision(cfg.precision, device, cfg.force)
     cfg = replace(cfg, trainer=dict(cfg.trainer, eval_strategy="no"))
@@ -215,8 +206,8 @@ def bench_train(
     flops = cfg.epochs * sum(matrix_flops(config, t) for t in lengths.tolist())
     ratios = [c["seconds"] / o["seconds"] for o,c in zip(taken["newsclf"], taken["chapter"])]
     return dict(ratio=round(statistics.median(ratios), 2), ratios=[round(r, 2) for r in ratios],
-        newsclf=side_figures(taken["newsclf"], cfg, lengths, batch_order(lengths, cfg.batch_size, cfg.seed), flops, peaks["bfloat16" if precision == "bf16" else "float32"]),
-        chapter=side_figures(taken["chapter"], cfg, lengths, np.random.default_rng(cfg.seed).permutation(len(lengths)), flops, peaks["float32"]),
+        newsclf=side_figures(taken["newsclf"], cfg, lengths, flops, peaks["bfloat16" if precision == "bf16" else "float32"]),
+        chapter=side_figures(taken["chapter"], cfg, lengths, flops, peaks["float32"]),
         parameters=taken["newsclf"][0]["parameters"], rows=rows, epochs=cfg.epochs, batch_size=cfg.batch_size, tokens_a_row=round(float(lengths.mean()), 1),
         matrix_peak_gflops={d:round(p / 1e9) for d,p in peaks.items()}, device=[device, why], precision=[precision, because], threads=threads)
 

@@ -41,7 +41,7 @@ QUIET = dict(HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLEL
 
 for name,value in QUIET.items(): os.environ.setdefault(name, value)
 
-# %% ../nbs/00_core.ipynb #f846407f
+# %% ../nbs/00_core.ipynb #030be291
 @dataclass(frozen=True)
 class Config:
     "Everything that decides a run"
@@ -62,7 +62,7 @@ class Config:
     threads:int = 0 # Threads of the processor; 0 for all its cores
     force:bool = False # Go on where a check says that it is not worth it
     epochs:float = 2.0 # Passes over the training rows
-    batch_size:int = 24 # Rows a step; halve it if memory runs out
+    batch_size:int = 24 # Rows a step; taken in parts where memory is short
     learning_rate:float = 5e-5 # Peak learning rate
     schedule:str = "linear" # How the learning rate falls: linear, cosine or constant
     warmup:float = 0.0 # Share of the steps in which it first rises from 0

@@ -404,7 +404,7 @@ class KeepBest(TrainerCallback):
             control.should_training_stop = True
             self.say(f"stopped: the validation loss has not fallen for {self.since} evaluation{'s' * (self.since > 1)}; epoch {self.best['epoch']:g} is kept")
 
-# %% ../nbs/05_train.ipynb #a312ff77
+# %% ../nbs/05_train.ipynb #f2c8686b
 def gradient_norm(
     parameters, # Of a model, after the backward pass
 )->torch.Tensor: # A number, in float32
@@ -412,6 +412,7 @@ def gradient_norm(
     norms = [torch.linalg.vector_norm(p.grad, dtype=torch.float32) for p in parameters if p.grad is not None]
     return torch.linalg.vector_norm(torch.stack(norms))
 
+# %% ../nbs/05_train.ipynb #6e1210b9
 class FastTrainer(Trainer):
     "`Trainer` with batches of like length, float32 masters, clipping within the optimizer, and an eye on the loss"
     def __init__(self,
