@@ -7,8 +7,8 @@ __all__ = ['QUIET', 'PRESETS', 'CHOICES', 'RANGES', 'LIBRARIES', 'SEAL', 'SEAL_F
            'nearest', 'Config', 'check_value', 'read_config', 'make_config', 'set_seed', 'choose_device', 'bf16_gain',
            'choose_precision', 'usable_cores', 'set_threads', 'free_memory', 'processor_name', 'machine',
            'installed_version', 'versions', 'show_bars', 'file_digest', 'sync', 'atomic_path', 'write_text',
-           'folder_files', 'list_files', 'seal_text', 'seal_folder', 'read_seal', 'check_files', 'check_seal',
-           'json_lines', 'own_folder', 'process_rank', 'user_path', 'need_disk']
+           'folder_files', 'list_files', 'sealed_json', 'read_sealed_json', 'seal_folder', 'read_seal', 'check_files',
+           'check_seal', 'json_lines', 'own_folder', 'process_rank', 'user_path', 'need_disk']
 
 # %% ../nbs/00_core.ipynb #90992f28
 import difflib, functools, hashlib, json, os, platform, shutil, subprocess, sys, time, tomllib
@@ -280,7 +280,7 @@ def versions()->dict: # Name to version, None where not installed
 # %% ../nbs/00_core.ipynb #5d823ac4
 def show_bars()->bool:
     "Whether progress bars have somebody to look at them"
-    if os.environ.get("TQDM_DISABLE"): return False
+    if os.environ.get("TQDM_DISABLE") or process_rank()[0]: return False
     if sys.stderr.isatty(): return True
     from transformers.utils import is_in_notebook
     return is_in_notebook()
@@ -353,39 +353,48 @@ def list_files(
     folder = Path(folder)
     return {n:dict(size=(folder/n).stat().st_size, sha256=file_digest(folder/n)) for n in folder_files(folder) if not n.startswith(tuple(leave_out))}
 
-# %% ../nbs/00_core.ipynb #78eb7abb
+# %% ../nbs/00_core.ipynb #51c7ec39
+def sealed_json(
+    value:dict, # What JSON can say
+)->str: # Content of a file
+    "A value as JSON, with a digest of itself"
+    return json.dumps(value | dict(sha256=hashlib.sha256(json.dumps(value).encode()).hexdigest()), indent=1, ensure_ascii=False) + "\n"
+
+def read_sealed_json(
+    path, # File from `sealed_json`
+    most:int=2**24, # Bytes it may have
+)->dict: # The value
+    "Read JSON that carries its own digest; `UserError` for a single wrong bit"
+    path = Path(path)
+    try:
+        if path.stat().st_size > most: raise ValueError
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+        del value["sha256"]
+        if sealed_json(value) == text: return value
+    except FileNotFoundError: raise UserError(f"{path.name} is missing", "every file that newsclf wrote", str(path.parent), "Copy the whole folder again") from None
+    except (ValueError, KeyError, TypeError, RecursionError): pass
+    raise UserError(f"{path.name} is damaged", "the file as it was written", str(path.parent), "Copy the whole folder again")
+
+# %% ../nbs/00_core.ipynb #a8f8d5a5
 SEAL = "files.json"
 SEAL_FORMAT = 1
-
-def seal_text(
-    files:dict, # Name to size and sha256
-)->str: # Content of files.json
-    "The list of a folder's files, with a digest of the list itself"
-    inner = dict(newsclf="files", format=SEAL_FORMAT, files=dict(sorted(files.items())))
-    return json.dumps(inner | dict(sha256=hashlib.sha256(json.dumps(inner).encode()).hexdigest()), indent=1) + "\n"
 
 def seal_folder(
     folder, # Finished, but for this
 ):
     "List a folder's files in `files.json`"
-    text = seal_text(list_files(folder))
+    text = sealed_json(dict(newsclf="files", format=SEAL_FORMAT, files=list_files(folder)))
     (Path(folder)/SEAL).write_text(text, encoding="utf-8", newline="\n")
 
-# %% ../nbs/00_core.ipynb #aafcc849
+# %% ../nbs/00_core.ipynb #d5f5d6bb
 def read_seal(
     folder, # A sealed folder
 )->dict: # Name to size and sha256
     "The list of a folder's files, as it was sealed"
-    path = Path(folder)/SEAL
-    try: text = path.read_bytes()[:2**20].decode()
-    except FileNotFoundError: raise UserError(f"no {SEAL}", "the list of files with which newsclf ends a folder", str(folder), "Copy the whole folder again") from None
-    except UnicodeDecodeError: text = ""
-    try: found = json.loads(text)
-    except (ValueError, RecursionError): found = {}
-    if isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > SEAL_FORMAT and found.get("newsclf") == "files": raise UserError(f"{SEAL} of format {found['format']}", f"format {SEAL_FORMAT} or older", str(folder), "Install a newer newsclf")
-    files = found.get("files") if isinstance(found, dict) else None
-    if not isinstance(files, dict) or text != seal_text(files): raise UserError(f"{SEAL} is damaged", "the list as it was written", str(folder), "Copy the whole folder again")
-    return files
+    found = read_sealed_json(Path(folder)/SEAL)
+    if found.get("format", 0) > SEAL_FORMAT: raise UserError(f"{SEAL} of format {found['format']}", f"format {SEAL_FORMAT} or older", str(folder), "Install a newer newsclf")
+    return found["files"]
 
 # %% ../nbs/00_core.ipynb #e62a3032
 LET_PASS = ("README.md","LICENSE",".gitattributes",".gitignore",".DS_Store")
@@ -394,13 +403,14 @@ def check_files(
     folder, # A folder
     files:dict, # From `list_files`
     leave_out=(), # As there
+    more:bool=False, # Whether files that are not on the list may be there
 ):
     "Compare a folder with its list, sizes first; `UserError` names the first file that differs"
     folder,again = Path(folder), "Copy the whole folder again"
     there = {n for n in folder_files(folder) if not n.startswith(tuple(leave_out))} - set(LET_PASS)
     for name in sorted(files.keys() | there):
         if name not in there: raise UserError(f"{name} is missing", "every file of the list", str(folder), again)
-        if name not in files: raise UserError(f"{name} was added later", "the files of the list and no other", str(folder), "Remove it, or copy the whole folder again")
+        if name not in files and not more: raise UserError(f"{name} was added later", "the files of the list and no other", str(folder), "Remove it, or copy the whole folder again")
     for name,f in files.items():
         if (size := (folder/name).stat().st_size) != f["size"]: raise UserError(f"{name} has {size:,} bytes", f"{f['size']:,}", str(folder), again)
     for name,f in files.items():
