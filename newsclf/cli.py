@@ -11,7 +11,7 @@ import errno, sys
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from .core import UserError, choose_device, choose_precision, installed_version, json_lines, machine, make_config, versions, write_text
+from .core import Stopped, UserError, choose_device, choose_precision, installed_version, json_lines, machine, make_config, versions, write_text
 
 # %% ../nbs/14_cli.ipynb #f12c7823
 app = typer.Typer(help="Fine-tune BERT to sort news, and use what came of it.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -41,7 +41,9 @@ def train(
     device:Annotated[Optional[str], typer.Option(help="auto, cuda, mps or cpu [auto]")]=None,
     precision:Annotated[Optional[str], typer.Option(help="auto, bf16 or float32 [auto: what this machine multiplies faster]")]=None,
     threads:Annotated[Optional[int], typer.Option(help="Threads of the processor [all its cores]")]=None,
-    force:Annotated[Optional[bool], typer.Option("--force", help="Go on where a check says that it is not worth it, as with bf16 on a processor without units for it")]=None,
+    force:Annotated[Optional[bool], typer.Option("--force", help="Go on where a check says no: bf16 on a processor without units for it, or --resume with other settings")]=None,
+    resume:Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run, from its newest checkpoint that is whole: that in --out, or the newest under runs; all else as it was typed")]=False,
+    save_steps:Annotated[Optional[int], typer.Option(help="Steps between checkpoints; 0 for none [500]")]=None,
     epochs:Annotated[Optional[float], typer.Option(help="Passes over the training rows [2]")]=None,
     batch_size:Annotated[Optional[int], typer.Option(help="Rows a step; halve it if memory runs out [24]")]=None,
     learning_rate:Annotated[Optional[float], typer.Option(help="Peak learning rate [5e-5]")]=None,
@@ -60,10 +62,10 @@ def train(
     test_size:Annotated[Optional[float], typer.Option(help="Share kept for the test, where there is no test file [0.1]")]=None,
 ):
     "Train, evaluate and save a classifier; alone it does the whole job on the bundled sample."
-    flags = dict(locals()); preset,config,out = (flags.pop(k) for k in ("preset","config","out"))
+    flags = dict(locals()); preset,config,out,resume = (flags.pop(k) for k in ("preset","config","out","resume"))
     cfg = make_config(preset, config, **flags)
     from newsclf.run import run_job
-    run_job(cfg, out)
+    run_job(cfg, out, resume=resume)
 
 # %% ../nbs/14_cli.ipynb #aec05ef3
 @app.command()
@@ -264,7 +266,7 @@ def fail(
     sys.exit(code)
 
 # %% ../nbs/14_cli.ipynb #ed419c2c
-SYSTEM = {errno.ENOSPC:"Free some space", errno.EDQUOT:"Free some space"} | dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Check the permissions") | dict.fromkeys(
+SYSTEM = {errno.ENOSPC:"Free some space", errno.EDQUOT:"Free some space", errno.EIO:"Check the disk"} | dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Check the permissions") | dict.fromkeys(
     (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG), "Choose another name")
 
 def main():
@@ -275,6 +277,7 @@ def main():
     except SystemExit as e:
         if e.code == 130: fail("stopped", 130) # Ctrl-C, as typer hands it on
         raise
+    except Stopped as e: fail(str(e), e.code)
     except UserError as e:
         if debug: raise
         fail(str(e), 2)
