@@ -12,7 +12,7 @@ __all__ = ['MINILM', 'WEIGHTS', 'INDEX', 'SHARDS', 'VOCABULARIES', 'TOKENIZER_FI
            'new_classifier', 'continue_classifier', 'plain_state', 'save_classifier', 'check_saved', 'saved_labels',
            'fold_pooler', 'open_classifier', 'load_classifier', 'check_classifier', 'random_base']
 
-# %% ../nbs/03_model.ipynb #dc0366f2
+# %% ../nbs/03_model.ipynb #5fd793ec
 import json, math, os, shutil, stat, tempfile, time
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -86,7 +86,7 @@ def find_model(
         return folder
     return fetch_model(name, revision)
 
-# %% ../nbs/03_model.ipynb #6721a002
+# %% ../nbs/03_model.ipynb #6af510de
 def tame(
     text, # Written by somebody else
     most:int=80, # Characters
@@ -95,7 +95,7 @@ def tame(
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text)[:most + 1])
     return text if len(text) <= most else text[:most] + "…"
 
-# %% ../nbs/03_model.ipynb #d6ebe221
+# %% ../nbs/03_model.ipynb #6c4abcf7
 def check_place(
     path:Path, # An entry of a model folder
 ):
@@ -118,7 +118,7 @@ def model_files(
     for path in found.values(): check_place(path)
     return found
 
-# %% ../nbs/03_model.ipynb #c9b0e4e0
+# %% ../nbs/03_model.ipynb #b014559a
 JSON_BYTES = 2**20
 
 def no_constant(word): raise ValueError(f"{word} is no number of JSON")
@@ -142,7 +142,7 @@ def read_json(
     if not isinstance(found, dict): raise UserError(f"{path.name} holds a {type(found).__name__}", "an object", str(path.parent), "Copy the folder again")
     return found
 
-# %% ../nbs/03_model.ipynb #1cc6f921
+# %% ../nbs/03_model.ipynb #4665848e
 def read_model_config(
     folder, # Model folder
 )->dict: # Content of config.json
@@ -156,7 +156,7 @@ def read_model_config(
     if not isinstance(made, list) or not all(isinstance(m, str) for m in made): raise UserError("architectures in config.json is no list of names", "the configuration of a transformers model", str(folder))
     return config
 
-# %% ../nbs/03_model.ipynb #2332ea3b
+# %% ../nbs/03_model.ipynb #a38b4306
 def weight_files(
     folder, # Model folder
 )->list[Path]:
@@ -172,7 +172,7 @@ def weight_files(
     if size > free: raise UserError(f"weights of {size/2**20:,.0f} MB", f"at most {free/2**20:,.0f} MB, the memory that is free", where)
     return [files[n] for n in shards]
 
-# %% ../nbs/03_model.ipynb #9690b34b
+# %% ../nbs/03_model.ipynb #44ffc8df
 def read_header(
     path:Path, # A file in safetensors
 )->dict: # Name to (file, dtype, shape)
@@ -197,7 +197,7 @@ def read_tensors(
     if not found: raise UserError("the weights hold no tensor", "those of a model", str(folder))
     return found
 
-# %% ../nbs/03_model.ipynb #08361643
+# %% ../nbs/03_model.ipynb #e6dabbd1
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 def read_tensor(
@@ -221,7 +221,7 @@ def read_state(
         with safe_open(path, "pt") as f: state |= {n:read_tensor(f, n, str(path.parent)) for n,t in found.items() if t[0] == path}
     return state
 
-# %% ../nbs/03_model.ipynb #922797a9
+# %% ../nbs/03_model.ipynb #0950b40e
 SWITCHES = ("auto_map","quantization_config","compression_config","transformers_weights","attn_implementation","experts_implementation","fusion_config","distributed_config","per_layer_config",
             "dtype","torch_dtype","name_or_path","problem_type","num_labels","return_dict","output_hidden_states","output_attentions","chunk_size_feed_forward","torchscript","pruned_heads")
 
@@ -252,7 +252,7 @@ def plain_config(
     except Exception as e: # whatever a class makes of values it did not expect
         raise UserError(f"config.json describes no model ({type(e).__name__}: {tame(e)})", "the configuration of a transformers model", where, "Copy the folder again") from None
 
-# %% ../nbs/03_model.ipynb #e3a464b0
+# %% ../nbs/03_model.ipynb #e7b3e02b
 def tokenizer_settings(
     folder, # Model folder
 )->dict: # Content for tokenizer_config.json
@@ -282,7 +282,7 @@ def lay_out_tokenizer(
         shutil.copyfile(path, Path(there)/name)
     (Path(there)/"tokenizer_config.json").write_text(json.dumps(tokenizer_settings(folder)), encoding="utf-8")
 
-# %% ../nbs/03_model.ipynb #db112edc
+# %% ../nbs/03_model.ipynb #f604057a
 def load_tokenizer(
     folder, # Model folder
     max_length:int=512, # Longest text in tokens, asked for
@@ -301,7 +301,8 @@ def load_tokenizer(
     if not 0 < last < config.vocab_size: raise UserError(f"a tokenizer whose last token is {last:,}", f"one below {config.vocab_size:,}, the rows of the model", where, "Copy the tokenizer of this model into the folder")
     if tokenizer.pad_token_id is None: raise UserError("a tokenizer without a padding token", "one that can fill up a batch", where)
     tokenizer.name_or_path = where
-    tokenizer.model_max_length = int(min(max_length, tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_length)))
+    positions = getattr(config, "max_position_embeddings", 0)
+    tokenizer.model_max_length = int(min(max_length, tokenizer.model_max_length, positions if positions > 0 else max_length))
     return tokenizer
 
 # %% ../nbs/03_model.ipynb #af56e0a9
@@ -373,7 +374,7 @@ def quiet_loading():
         log.set_verbosity(level)
         if bars: log.enable_progress_bar()
 
-# %% ../nbs/03_model.ipynb #0d1c9ba0
+# %% ../nbs/03_model.ipynb #9d1c6de6
 @contextmanager
 def building_within(
     found:dict, # From `read_tensors`
@@ -390,7 +391,7 @@ def building_within(
     finally:
         for h in hooks: h.remove()
 
-# %% ../nbs/03_model.ipynb #b21d441e
+# %% ../nbs/03_model.ipynb #15a3d4fa
 def load_weights(
     kind, # Model class, or `AutoModelForSequenceClassification` for transformers' own
     folder, # Model folder
@@ -451,7 +452,7 @@ def new_classifier(
     kind = BertForSequenceClassification if config.model_type == "bert" else AutoModelForSequenceClassification
     model,info = load_weights(kind, folder, config, HEADS)
     prefix,left = model.base_model_prefix + ".", sorted(info["unexpected_keys"] | info["left_out"])
-    if bad := faults(info, prefix): raise UserError(f"{len(bad)} tensors of the encoder are missing or of another shape, first {bad[0]}", "a whole base model", str(folder))
+    if bad := [n for n in faults(info, prefix) if not n.startswith(prefix + "pooler.")]: raise UserError(f"{len(bad)} tensors of the encoder are missing or of another shape, first {bad[0]}", "a whole base model", str(folder))
     if odd := [n for n in left if not n.removeprefix(prefix).startswith(EXTRAS + HEADS)]: raise UserError(f"{len(odd)} tensors that belong to no part of the model, first {tame(odd[0])}", "an encoder, and heads for other tasks", str(folder))
     set_dropout(model, dropout)
     n = sum(p.numel() for p in model.parameters())
@@ -504,7 +505,7 @@ def save_classifier(
         tokenizer.save_pretrained(tmp)
         seal_folder(tmp)
 
-# %% ../nbs/03_model.ipynb #e9dab3db
+# %% ../nbs/03_model.ipynb #a51b0bf4
 def check_saved(
     folder, # A saved classifier
 )->list[str]: # Names of its files
@@ -519,7 +520,7 @@ def check_saved(
     elif "newsclf" in read_model_config(folder): raise UserError(f"no {SEAL}", "the list of files with which newsclf ends a folder", where, "Copy the whole folder again")
     return names
 
-# %% ../nbs/03_model.ipynb #0636991a
+# %% ../nbs/03_model.ipynb #9f7a479f
 def saved_labels(
     folder, # A saved classifier
 )->list[str]: # Class names in label order
@@ -537,7 +538,7 @@ def saved_labels(
     if not isinstance(made, dict) or not isinstance(made.get("clean", []), list) or not all(isinstance(v, str) for v in (*made.get("clean", []), made.get("truncation", ""))): raise UserError("newsclf is not what newsclf writes", "names of the cleaning and the truncation", where)
     return names
 
-# %% ../nbs/03_model.ipynb #10d96f48
+# %% ../nbs/03_model.ipynb #a302fe13
 def fold_pooler(
     model, # As transformers loaded it
 ):
@@ -567,7 +568,7 @@ def open_classifier(
     facts = dict(sealed=SEAL in files, files=len(files), bytes=size, tensors=len(model.state_dict()), parameters=parameters, labels=labels, seconds=round(time.perf_counter() - start, 2))
     return fold_pooler(model).eval(), tokenizer, facts
 
-# %% ../nbs/03_model.ipynb #84b9c835
+# %% ../nbs/03_model.ipynb #5d165aa2
 def load_classifier(
     folder, # A saved classifier
 ): # (model in float32 and eval mode, tokenizer)
