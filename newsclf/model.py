@@ -106,7 +106,7 @@ def check_place(
     try: end = path.resolve(strict=True); mode = end.stat().st_mode
     except (OSError, RuntimeError): raise UserError(f"{name} is a link to nowhere", "a file", where, "Copy the folder with its files") from None
     if path.is_symlink() and not end.is_relative_to(store): raise UserError(f"{name} is a link out of the folder", "a file", where, "Copy the folder with its files")
-    if not stat.S_ISREG(mode): raise UserError(f"{name} is no file", "a file", where)
+    if not stat.S_ISREG(mode) or not path.name.isprintable(): raise UserError(f"{name} is no file of a model", "a file", where)
 
 def model_files(
     folder, # Any model folder
@@ -456,7 +456,7 @@ def new_classifier(
     if odd := [n for n in left if not n.removeprefix(prefix).startswith(EXTRAS + HEADS)]: raise UserError(f"{len(odd)} tensors that belong to no part of the model, first {tame(odd[0])}", "an encoder, and heads for other tasks", str(folder))
     set_dropout(model, dropout)
     n = sum(p.numel() for p in model.parameters())
-    say(f"model: {n/1e6:.1f} M parameters; new: {', '.join(sorted(info['missing_keys']))}; left out: {', '.join(left) or 'nothing'}")
+    say(f"model: {n/1e6:.1f} M parameters; new: {', '.join(sorted(info['missing_keys']))}; left out: {tame(', '.join(left), 2000) or 'nothing'}")
     return model
 
 # %% ../nbs/03_model.ipynb #b0a968d6
@@ -512,7 +512,7 @@ def check_saved(
     "Compare the folder with its list, and refuse whatever does not belong to a model"
     names,where = folder_files(folder), str(folder)
     for name in names:
-        if "/" in name or not any(fnmatchcase(name, known) for known in (*SNAPSHOT_FILES, SEAL, *LET_PASS)):
+        if "/" in name or not name.isprintable() or not any(fnmatchcase(name, known) for known in (*SNAPSHOT_FILES, SEAL, *LET_PASS)):
             raise UserError(f"{tame(name)} does not belong to a saved classifier", "safetensors, JSON and vocabulary only", where, "Remove it, if you know where it comes from")
     weights = [p.name for p in weight_files(folder)]
     if spare := [n for n in names if n.endswith(".safetensors") and n not in weights]: raise UserError(f"{tame(spare[0])} is read by nobody", " and ".join(weights), where, "Remove one of the two")

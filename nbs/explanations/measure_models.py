@@ -211,6 +211,7 @@ SAVED = { # what the door for saved classifiers refuses beside
     "folder: a library": lambda f: (f/"tokenizer.so").write_bytes(b"\x7fELF"),
     "folder: code in a folder": lambda f: ((f/"model-x").mkdir(), (f/"model-x"/"y.safetensors").write_text(code(f))),
     "folder: a file that nobody reads": text("notes.json", "{}"),
+    "folder: a file whose name clears the screen": lambda f: (f/"model-\x1b[2J.safetensors").touch(),
     "folder: a link to a folder": link("weights", ".."),
     "labels: a list": config(id2label=NAMES),
     "labels: text": config(id2label="World"),
