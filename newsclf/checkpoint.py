@@ -8,7 +8,7 @@ __all__ = ['FORMAT', 'random_tensors', 'set_random', 'gather_tensors', 'optimize
            'check_checkpoint', 'find_checkpoint', 'prune_checkpoints', 'remove_leftovers', 'differences', 'check_same',
            'StopSignal', 'Checkpoints']
 
-# %% ../nbs/04_checkpoint.ipynb #9810695c
+# %% ../nbs/04_checkpoint.ipynb #085c0859
 import json, math, os, random, shutil, signal, threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from .core import UserError, atomic_path, check_seal, process_rank, seal_folder
 from .model import SCALE, BertForSequenceClassification
 
-# %% ../nbs/04_checkpoint.ipynb #01ab86ce
+# %% ../nbs/04_checkpoint.ipynb #ea6a8bbe
 def random_tensors(
     device:str="cpu", # cpu, cuda or mps
 )->dict: # Name to tensor
@@ -40,7 +40,7 @@ def set_random(
     torch.set_rng_state(tensors["torch"])
     if "cuda" in tensors: torch.cuda.set_rng_state(tensors["cuda"])
 
-# %% ../nbs/04_checkpoint.ipynb #cd3e9407
+# %% ../nbs/04_checkpoint.ipynb #cb381cf7
 def gather_tensors(
     tensors:dict, # The same names and shapes in every process
     device="cpu", # Where the processes exchange tensors
@@ -54,7 +54,7 @@ def gather_tensors(
         found |= {f"{rank}/{name}":got.cpu() for rank,got in enumerate(each)}
     return found
 
-# %% ../nbs/04_checkpoint.ipynb #2505cbf1
+# %% ../nbs/04_checkpoint.ipynb #29f8c4da
 def optimizer_state(
     optimizer, # Any of torch's
     names:dict, # Parameter to its name
@@ -82,7 +82,7 @@ def load_optimizer(
     groups = [{k:tuple(v) if isinstance(now.get(k), tuple) else v for k,v in g.items()} | dict(params=[place[n] for n in g["params"]]) for g,now in zip(rest["groups"], optimizer.param_groups)]
     optimizer.load_state_dict(dict(state=state, param_groups=groups))
 
-# %% ../nbs/04_checkpoint.ipynb #3000d85f
+# %% ../nbs/04_checkpoint.ipynb #cd280640
 def own_state(
     saved:dict, # Tensors of a saved classifier
     model, # The model they are for
@@ -105,7 +105,7 @@ def restore_weights(
     for n,t in own.items(): t.copy_(saved[n])
     for p,master in masters.items(): master.copy_(saved[names[p]])
 
-# %% ../nbs/04_checkpoint.ipynb #765fdc04
+# %% ../nbs/04_checkpoint.ipynb #8416e42b
 def save_tensors(
     tensors:dict, # Name to tensor
     path, # File to write
@@ -122,7 +122,7 @@ def write_json(
 
 def read_json(path): return json.loads(Path(path).read_text(encoding="utf-8"))
 
-# %% ../nbs/04_checkpoint.ipynb #e327a24a
+# %% ../nbs/04_checkpoint.ipynb #e13da411
 @contextmanager
 def checkpoint_folder(
     folder, # Of all checkpoints of a run
@@ -141,7 +141,7 @@ def checkpoint_folder(
         reason = e.strerror if isinstance(e, OSError) else e
         raise UserError(f"the checkpoint of step {step:,} cannot be written ({reason})", "room on a disk that can be written to", str(folder), "Earlier checkpoints are whole: make room and go on with --resume") from None
 
-# %% ../nbs/04_checkpoint.ipynb #f450785b
+# %% ../nbs/04_checkpoint.ipynb #13d4721b
 FORMAT = 1
 
 def list_checkpoints(
@@ -173,7 +173,7 @@ def find_checkpoint(
         except OSError as e: passed.append(f"{path.name}: cannot be read ({e.strerror})")
     return None, {}, passed
 
-# %% ../nbs/04_checkpoint.ipynb #4fc3b0ea
+# %% ../nbs/04_checkpoint.ipynb #ecc56ac3
 def prune_checkpoints(
     folder, # Of all checkpoints of a run
     newest:int, # Step of the one just saved
@@ -190,7 +190,7 @@ def remove_leftovers(
     "Remove what a killed process had not finished"
     for path in Path(folder).glob(".*.tmp"): shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
-# %% ../nbs/04_checkpoint.ipynb #92d81784
+# %% ../nbs/04_checkpoint.ipynb #4903265d
 def differences(
     was:dict, # Facts then
     now:dict, # Facts now
@@ -214,7 +214,7 @@ def check_same(
         raise UserError(said, "what the run began with", where, f"Type the command as it was and add --resume, or add --force too, which the manifest will tell{more}")
     return changed
 
-# %% ../nbs/04_checkpoint.ipynb #65f1237d
+# %% ../nbs/04_checkpoint.ipynb #f8ffe71f
 class StopSignal:
     "Within, SIGTERM and SIGINT ask for a stop; a second one ends the process"
     def __init__(self,
@@ -235,7 +235,7 @@ class StopSignal:
         self.number = number
         self.say(f"{signal.Signals(number).name}: training stops after this step and saves; once more ends it at once")
 
-# %% ../nbs/04_checkpoint.ipynb #3148a73a
+# %% ../nbs/04_checkpoint.ipynb #e0f79cdb
 class Checkpoints:
     "The checkpoints of one run"
     def __init__(self,
@@ -246,7 +246,7 @@ class Checkpoints:
         command:str="the same command and --resume", # What to type to go on
     ):
         self.folder,self.facts,self.every,self.say,self.command = Path(folder), facts, every, say, command
-        self.path,self.state,self.changed,self.stop = None, {}, {}, StopSignal(say)
+        self.path,self.state,self.resumed,self.changed,self.stop = None, {}, [], {}, StopSignal(say)
 
     def find(self,
         force:bool=False, # Go on although facts differ
@@ -257,5 +257,6 @@ class Checkpoints:
         for p in passed: self.say(f"passed over: {p}")
         if self.path is None and passed: raise UserError(f"none of {len(passed)} checkpoints can be believed", "one that is whole", str(self.folder), "Start again with another --out")
         if self.path is None: return self.say("no checkpoint yet: training begins at the first row")
-        self.changed = check_same(self.state["facts"], self.facts, str(self.path), force)
-        self.say(f"goes on from step {self.state['step']:,} ({self.path.name})" + "".join(f"\nforced: {k} was {a}, is {b}" for k,(a,b) in self.changed.items()))
+        changed = check_same(self.state["facts"], self.facts, str(self.path), force)
+        self.resumed,self.changed = [*self.state.get("resumed", []), self.state["step"]], self.state.get("changed", {}) | changed
+        self.say(f"goes on from step {self.state['step']:,} ({self.path.name})" + "".join(f"\nforced: {k} was {a}, is {b}" for k,(a,b) in changed.items()))

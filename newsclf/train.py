@@ -254,10 +254,9 @@ def loss_function(
 ): # For `Trainer`: from outputs, labels and the rows of the step to a loss
     "Cross-entropy, a mean over all rows of a step; the plain one where no gradient is asked for"
     def loss(outputs, labels, num_items_in_batch=None):
-        logits = outputs["logits"].float()
-        if not torch.is_grad_enabled(): return nn.functional.cross_entropy(logits, labels)
-        w = None if weights is None else weights.to(logits.device)
-        return nn.functional.cross_entropy(logits, labels, w, reduction="sum", label_smoothing=smoothing) / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+        logits,learning,rows = outputs["logits"].float(), torch.is_grad_enabled(), len(labels) if num_items_in_batch is None else num_items_in_batch
+        w = weights.to(logits.device) if learning and weights is not None else None
+        return nn.functional.cross_entropy(logits, labels, w, reduction="sum", label_smoothing=smoothing if learning else 0.0) / rows
     return loss
 
 # %% ../nbs/05_train.ipynb #c42b016a
@@ -552,7 +551,7 @@ class ResumableTrainer(FastTrainer):
 
     def numbers(self, evaluation_due):
         "What a checkpoint keeps as JSON"
-        return dict(newsclf="checkpoint", format=1, step=self.state.global_step, steps=self.state.max_steps, facts=self.keep.facts, changed=self.keep.changed, parts=self.parts,
+        return dict(newsclf="checkpoint", format=1, step=self.state.global_step, steps=self.state.max_steps, facts=self.keep.facts, resumed=self.keep.resumed, changed=self.keep.changed, parts=self.parts,
                     seconds=self.history.seconds(), away=self.history.away, loss_sum=self._tr_loss.item(), logged=self._globalstep_last_logged,
                     best=self.best.best, since=self.best.since, evaluation_due=evaluation_due)
 
@@ -585,9 +584,10 @@ class ResumableTrainer(FastTrainer):
         finally: set_random(dice)
         self._save_checkpoint(self.model, None, evaluation_due=True) # and leaves
 
-    def _run_epoch(self, *args, **kwargs):
+    def _run_epoch(self, model, epoch, **kwargs):
+        self.sampler.set_epoch(epoch) # with several processes accelerate does not reach it in an epoch that is resumed
         if self.state.global_step >= self.state.max_steps: self.control.should_training_stop = True
-        if not self.control.should_training_stop: super()._run_epoch(*args, **kwargs) # else a finished training was resumed
+        if not self.control.should_training_stop: super()._run_epoch(model=model, epoch=epoch, **kwargs) # else a finished training was resumed
 
 # %% ../nbs/05_train.ipynb #34c13f96
 class Keeper(TrainerCallback):
@@ -674,7 +674,7 @@ def fine_tune(
     lines=None, # (rows,) line of each training row in its file, for messages
     kind:type=FastTrainer, # Or a subclass, as the benchmark's that keeps time
     keep:Checkpoints|None=None, # Its checkpoints, and from where to go on; without it nothing is saved on the way
-)->dict: # seconds, steps, parts a step was taken in, kept (with patience: step, epoch, eval_loss); `model` is fine-tuned in place, in float32
+)->dict: # seconds, steps, parts a step was taken in, kept (with patience: step, epoch, eval_loss), resumed (at which steps) and changed (name to [then, now], by force); `model` is fine-tuned in place, in float32
     "Fine-tune `model` on `tokens['train']`, evaluating on `tokens['validation']`"
     names,lengths = [model.config.id2label[i] for i in range(model.config.num_labels)], np.asarray(tokens["train"]["length"][:])
     weights = class_weights(cfg.class_weights, names, tokens["train"]["label"][:])
@@ -706,4 +706,4 @@ def fine_tune(
     if best.kept:
         with torch.no_grad():
             for n,p in model.named_parameters(): p.copy_(best.kept[n])
-    return dict(seconds=round(time.perf_counter() - start + was.get("seconds", 0.0), 2), steps=trainer.state.global_step, parts=parts) | (dict(kept=best.best) if cfg.patience else {})
+    return dict(seconds=round(time.perf_counter() - start + was.get("seconds", 0.0), 2), steps=trainer.state.global_step, parts=parts) | (dict(kept=best.best) if cfg.patience else {}) | (dict(resumed=keep.resumed, changed=keep.changed) if was else {})

@@ -1,17 +1,36 @@
 """Crashes, on purpose. Each part prints JSON: what was done, and how often something was lost.
 
-    python nbs/explanations/measure_crashes.py saves      # a save that is killed, or fails, in each of its calls
+    python nbs/explanations/measure_crashes.py all > nbs/explanations/figures/crashes.json     # the whole campaign: an hour on two cores
+    python nbs/explanations/measure_crashes.py saves         # a save that is killed, or fails, in each of its calls
+    python nbs/explanations/measure_crashes.py kills 50      # kill -9 of `newsclf train` at random times, every third inside a save; then --resume
+    python nbs/explanations/measure_crashes.py signals 20    # SIGTERM and SIGINT at random times; then --resume
+    python nbs/explanations/measure_crashes.py damage        # each file of the newest checkpoint missing, empty, cut, one bit turned; then --resume
+    python nbs/explanations/measure_crashes.py flips 100     # one random bit of the newest checkpoint turned; then --resume
+    python nbs/explanations/measure_crashes.py same 5        # the same command twice, for some seeds, in float32 and in bfloat16
+    python nbs/explanations/measure_crashes.py changed       # --resume with another setting
+    python nbs/explanations/measure_crashes.py two 3         # two processes under `accelerate launch`, one of them killed
+    python nbs/explanations/measure_crashes.py limits        # the disk full at many places of a save
+    python nbs/explanations/measure_crashes.py cost          # what saving costs a real training of minilm
+
+The trainings are of the bundled sample, with a BERT of 2 layers and random weights, but for the last part.
 """
 import errno
-import io
+import hashlib
 import json
 import os
+import random
+import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from unittest import mock
+
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -100,7 +119,369 @@ def saves():
     return found
 
 
-PARTS = dict(saves=saves)
+
+class Desk:
+    "A folder in which trainings are started, killed and resumed"
+    def __init__(self, folder, seed=1122, epochs=4, save_steps=7):
+        self.folder, self.command = Path(folder), [str(Path(sys.executable).with_name("newsclf")), "train", "--model", "tiny", "--config", "config.toml", "--epochs", str(epochs), "--save-steps", str(save_steps), "--learning-rate", "2e-3", "--seed", str(seed)]
+        self.env = os.environ | dict(HF_HUB_OFFLINE="1", TQDM_DISABLE="1", OMP_WAIT_POLICY="PASSIVE", NEWSCLF_CACHE=str(self.folder/"cache"))
+        (self.folder/"config.toml").write_text("[trainer]\nlogging_steps = 1\n")
+        if not (self.folder/"tiny").exists():
+            from newsclf.model import load_tokenizer, minilm_folder, random_base
+            random_base(self.folder/"tiny", load_tokenizer(minilm_folder()), hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128)
+
+    def start(self, out, *more, launch=()):
+        return subprocess.Popen([*launch, *self.command, "--out", out, *more], cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+    def run(self, out, *more, launch=()):
+        "A whole process: exit code and what it said"
+        p = self.start(out, *more, launch=launch)
+        said, _ = p.communicate()
+        return p.returncode, said
+
+    def forked(self, out, *more):
+        "The same in a process that has everything imported"
+        def work():
+            os.chdir(self.folder)
+            os.environ.update(self.env)
+            said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(said, 1); os.dup2(said, 2)
+            sys.argv = [*self.command, "--out", out, *more]
+            from newsclf.cli import main
+            try: main()
+            except SystemExit as e: code = e.code or 0
+            else: code = 0
+            sys.stdout.flush(); sys.stderr.flush()
+            return code
+        return in_child(work), (self.folder/"said.txt").read_text()
+
+    def weights(self, out):
+        "sha256 of a run's model, None if there is none"
+        path = self.folder/out/"model"/"model.safetensors"
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+
+    def newest(self, out):
+        "Step of the newest checkpoint by name, 0 for none"
+        return max((int(p.name[5:]) for p in (self.folder/out/"checkpoints").glob("step-*")), default=0)
+
+    def history(self, out):
+        "Step of the last whole line of the history, 0 for none"
+        path = self.folder/out/"history.jsonl"
+        lines = path.read_text().split("\n")[:-1] if path.exists() else []
+        return json.loads(lines[-1])["step"] if lines else 0
+
+    def same_history(self, one, two):
+        "Do two runs tell the same, but for times?"
+        def told(out): return [{k: v for k, v in json.loads(line).items() if k not in ("seconds", "rows_per_s", "tokens_per_s")} for line in (self.folder/out/"history.jsonl").read_text().splitlines()]
+        return told(one) == told(two)
+
+
+def wait_for(what, process, seconds=120):
+    "Wait until `what()` is true, or the process has ended"
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        if what(): return True
+        time.sleep(0.001)
+    return False
+
+
+def kill_all(process):
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def kills(n="50", every="3"):
+    dice, found = random.Random(1122), dict(kills=0, inside_a_save=0, before_the_first_checkpoint=0, while_finishing=0, resumed=0, same_weights=0, same_history=0, passed_over=0)
+    with tempfile.TemporaryDirectory() as tmp:
+        desk = Desk(tmp)
+        assert desk.run("whole")[0] == 0
+        want = desk.weights("whole")
+        while found["kills"] < int(n):
+            out = f"kill-{found['kills']}"
+            p = desk.start(out)
+            checkpoints, at = desk.folder/out/"checkpoints", dice.randrange(0, 120)
+            if found["kills"] % int(every) == 0: # inside a save: its hidden folder is there
+                wait_for(lambda: desk.history(out) >= at, p)
+                wait_for(lambda: any(checkpoints.glob(".step-*.tmp")), p)
+                time.sleep(dice.random() * 0.04)
+            else:
+                wait_for(lambda: desk.history(out) >= at, p)
+                time.sleep(dice.random() * 0.3)
+            if p.poll() is not None: # it was through before: another time
+                shutil.rmtree(desk.folder/out)
+                continue
+            kill_all(p)
+            found["kills"] += 1
+            found["inside_a_save"] += any(checkpoints.glob(".step-*.tmp"))
+            found["before_the_first_checkpoint"] += desk.newest(out) == 0
+            found["while_finishing"] += desk.newest(out) == 120
+            code, said = desk.run(out, "--resume")
+            found["resumed"] += code == 0
+            found["passed_over"] += "passed over" in said
+            found["same_weights"] += desk.weights(out) == want
+            found["same_history"] += desk.same_history(out, "whole")
+            if code: print(said, file=sys.stderr)
+            shutil.rmtree(desk.folder/out)
+            print(found, file=sys.stderr)
+    return found
+
+
+def signals(n="20"):
+    dice, found = random.Random(1123), dict(signals=0, right_code=0, steps_lost=0, said_how_to_go_on=0, resumed=0, same_weights=0, same_history=0, second_signal_left_at_once=0, second_signals=0)
+    with tempfile.TemporaryDirectory() as tmp:
+        desk = Desk(tmp, save_steps=50)
+        assert desk.run("whole")[0] == 0
+        want = desk.weights("whole")
+        while found["signals"] < int(n):
+            out, number = f"signal-{found['signals']}", (signal.SIGTERM, signal.SIGINT)[found["signals"] % 2]
+            p, at = desk.start(out), dice.randrange(1, 110)
+            wait_for(lambda: desk.history(out) >= at, p)
+            time.sleep(dice.random() * 0.1)
+            os.kill(p.pid, number)
+            said, _ = p.communicate()
+            if p.returncode == 0 or "goes on" not in said.lower() and "go on with" not in said.lower(): # it was through before
+                shutil.rmtree(desk.folder/out)
+                continue
+            found["signals"] += 1
+            found["right_code"] += p.returncode == 128 + number
+            found["steps_lost"] = max(found["steps_lost"], desk.history(out) - desk.newest(out))
+            found["said_how_to_go_on"] += "Go on with: newsclf train" in said and "--resume" in said
+            code, said = desk.run(out, "--resume")
+            found["resumed"] += code == 0
+            found["same_weights"] += desk.weights(out) == want
+            found["same_history"] += desk.same_history(out, "whole")
+            shutil.rmtree(desk.folder/out)
+            print(found, file=sys.stderr)
+        p = desk.start("twice")
+        wait_for(lambda: desk.history("twice") >= 60, p)
+        was = desk.newest("twice")
+        os.kill(p.pid, signal.SIGTERM); os.kill(p.pid, signal.SIGINT)
+        p.communicate()
+        found["second_signals"], found["second_signal_left_at_once"] = 1, int(p.returncode in (130, 143))
+        code, said = desk.run("twice", "--resume")
+        found["same_weights_after_two_signals"] = desk.weights("twice") == want and f"goes on from step {max(was, 50)}" in said
+    return found
+
+
+def interrupted(desk):
+    "An interrupted run with two checkpoints, and the weights it must end with"
+    assert desk.run("whole")[0] == 0
+    p = desk.start("part")
+    wait_for(lambda: desk.newest("part") >= 63, p)
+    kill_all(p)
+    assert len(list((desk.folder/"part"/"checkpoints").glob("step-*"))) >= 2
+    return desk.weights("whole")
+
+
+def harm(path, how):
+    data = bytearray(path.read_bytes())
+    if how == "missing": return path.unlink()
+    if isinstance(how, int): data[how // 8] ^= 1 << how % 8
+    path.write_bytes({"empty": b"", "cut": data[:len(data) // 2]}.get(how, data))
+
+
+def after_harm(desk, want, cases):
+    "What --resume makes of a checkpoint in which one file is harmed; `cases` are (relative name, how)"
+    import newsclf.run, newsclf.train, newsclf.predict, newsclf.cli # imported once, used by every fork
+    found = dict(cases=0, fell_back_and_said_so=0, refused=0, silent=0, same_weights=0)
+    newest = f"step-{desk.newest('part'):06d}"
+    for name, how in cases:
+        shutil.copytree(desk.folder/"part", desk.folder/"harmed")
+        harm(desk.folder/"harmed"/"checkpoints"/newest/name, how)
+        code, said = desk.forked("harmed", "--resume")
+        found["cases"] += 1
+        told = f"passed over: {newest}: {name}" in said or f"passed over: {newest}: files.json" in said
+        found["fell_back_and_said_so"] += code == 0 and told
+        found["refused"] += code == 2
+        found["silent"] += code == 0 and not told
+        found["same_weights"] += desk.weights("harmed") == want
+        if code or not told: print(name, how, said, file=sys.stderr)
+        shutil.rmtree(desk.folder/"harmed")
+    return found
+
+
+def damage():
+    with tempfile.TemporaryDirectory() as tmp:
+        desk = Desk(tmp)
+        want = interrupted(desk)
+        top = desk.folder/"part"/"checkpoints"/f"step-{desk.newest('part'):06d}"
+        names = sorted(p.relative_to(top).as_posix() for p in top.rglob("*") if p.is_file())
+        return dict(files=names) | after_harm(desk, want, [(name, how) for name in names for how in ("missing", "empty", "cut", 8 * 40 + 3)])
+
+
+def flips(n="100"):
+    dice = random.Random(1124)
+    with tempfile.TemporaryDirectory() as tmp:
+        desk = Desk(tmp)
+        want = interrupted(desk)
+        top = desk.folder/"part"/"checkpoints"/f"step-{desk.newest('part'):06d}"
+        sizes = {p.relative_to(top).as_posix(): p.stat().st_size for p in sorted(top.rglob("*")) if p.is_file()}
+        cases = []
+        for i in range(int(n)): # half of them anywhere, half in a file drawn first, so that the small ones have their turn
+            name = dice.choices(list(sizes), list(sizes.values()) if i % 2 else None)[0]
+            cases.append((name, dice.randrange(8 * sizes[name])))
+        return after_harm(desk, want, cases)
+
+
+def same(n="5"):
+    found = dict(pairs=0, same_bits=0, different_seeds=0)
+    with tempfile.TemporaryDirectory() as tmp:
+        seen = set()
+        for seed in range(1122, 1122 + int(n)):
+            desk = Desk(tmp, seed=seed, epochs=1)
+            for precision in ("float32", "bf16"):
+                for out in ("one", "two"): assert desk.run(out, "--precision", precision, "--force")[0] == 0
+                found["pairs"] += 1
+                found["same_bits"] += desk.weights("one") == desk.weights("two")
+                seen.add(desk.weights("one"))
+                for out in ("one", "two"): shutil.rmtree(desk.folder/out)
+        found["different_seeds"] = len(seen)
+    return found
+
+
+def changed():
+    "Each of these makes another training; the last two are versions and a tokenizer, changed where the checkpoint remembers them"
+    found = {}
+    with tempfile.TemporaryDirectory() as tmp:
+        desk = Desk(tmp)
+        interrupted(desk)
+        from newsclf.data import SAMPLE
+        import newsclf.run, newsclf.train, newsclf.predict, newsclf.cli
+        for name in ("news", "relabelled"): shutil.copytree(SAMPLE, desk.folder/name)
+        rows = (desk.folder/"news"/"train.csv").read_text().splitlines(keepends=True)
+        (desk.folder/"news"/"train.csv").write_text("".join(rows[:-1]))
+        (desk.folder/"relabelled"/"classes.txt").write_text("Earth\nSports\nBusiness\nSci/Tech\n")
+        shutil.copytree(desk.folder/"tiny", desk.folder/"other")
+        tokenizer = json.loads((desk.folder/"other"/"tokenizer.json").read_text())
+        words = tokenizer["model"]["vocab"]
+        text = "".join(p.read_text().lower() for p in SAMPLE.glob("*.csv"))
+        a, b = [w for w in words if w.isascii() and w.isalpha() and len(w) > 6 and w not in text][:2]
+        words[a], words[b] = words[b], words[a] # no row has them: only the tokenizer itself can tell
+        (desk.folder/"other"/"tokenizer.json").write_text(json.dumps(tokenizer))
+        ways = dict(data=["--data", "news"], labels=["--data", "relabelled"], tokenizer=["--model", "other"], batch=["--batch-size", "12"], length=["--max-length", "64"], learning_rate=["--learning-rate", "1e-3"], epochs=["--epochs", "5"],
+                    seed=["--seed", "7"], precision=["--precision", "bf16"], threads=["--threads", "1"])
+        for name, flags in ways.items():
+            shutil.copytree(desk.folder/"part", desk.folder/"copy")
+            with mock.patch("newsclf.core.bf16_gain", lambda: 2.0): code, said = desk.forked("copy", "--resume", *flags) # bf16 is refused elsewhere where it is slow
+            found[name] = code == 2 and " was " in said and " is " in said
+            print(name, code, said.splitlines()[-1], file=sys.stderr)
+            shutil.rmtree(desk.folder/"copy")
+        with mock.patch("newsclf.train.versions", lambda: dict(torch="2.14.0")): code, said = desk.forked("part", "--resume")
+        found["versions"] = code == 2 and "version of torch was" in said
+        was = desk.newest("part")
+        print("versions", code, said.splitlines()[-1], file=sys.stderr)
+        code, said = desk.forked("part", "--resume", "--learning-rate", "1e-3", "--force")
+        told = json.loads((desk.folder/"part"/"manifest.json").read_text())["training"]
+        return dict(settings=len(found), refused=sum(found.values()), which=found, forced_goes_on=code == 0 and told["changed"] == dict(learning_rate=[0.002, 0.001]) and told["resumed"] == [was])
+
+
+def two(n="3"):
+    dice, found = random.Random(1125), dict(kills=0, ended_with_it=0, resumed=0, same_weights=0, same_history=0, ranks_in_the_checkpoint=0)
+    with tempfile.TemporaryDirectory() as tmp:
+        desk = Desk(tmp, epochs=3)
+        launch = [str(Path(sys.executable).with_name("accelerate")), "launch", "--multi_gpu", "--num_processes", "2"] # without --multi_gpu it starts one process on a machine without GPUs
+        desk.env["OMP_NUM_THREADS"] = "1"
+        assert desk.run("whole", launch=launch)[0] == 0
+        want = desk.weights("whole")
+        for i in range(int(n)):
+            out, at = f"two-{i}", dice.randrange(20, 80)
+            p = desk.start(out, launch=launch)
+            wait_for(lambda: desk.history(out) >= at, p)
+            workers = [c for c in psutil.Process(p.pid).children(recursive=True) if "RANK" in c.environ()]
+            victim = next(c for c in workers if c.environ()["RANK"] == str(i % 2))
+            victim.kill()
+            try: p.wait(60); found["ended_with_it"] += p.returncode != 0
+            except subprocess.TimeoutExpired: pass
+            with suppress(ProcessLookupError): kill_all(p)
+            found["kills"] += 1
+            from safetensors import safe_open
+            with safe_open(desk.folder/out/"checkpoints"/f"step-{desk.newest(out):06d}"/"random.safetensors", "pt") as f: found["ranks_in_the_checkpoint"] = max(found["ranks_in_the_checkpoint"], len({k.split("/")[0] for k in f.keys()}))
+            code, said = desk.run(out, "--resume", launch=launch)
+            found["resumed"] += code == 0
+            found["same_weights"] += desk.weights(out) == want
+            found["same_history"] += desk.same_history(out, "whole")
+            if code: print(said, file=sys.stderr)
+            shutil.rmtree(desk.folder/out)
+            print(found, file=sys.stderr)
+    return found
+
+
+def limits(n="12"):
+    "No file of the resumed run may grow beyond a limit, which lies at many places of its files: every write beyond it fails"
+    found = dict(limits=0, one_line=0, code_2=0, earlier_checkpoint_whole=0, resumed=0, same_weights=0)
+    with tempfile.TemporaryDirectory() as tmp:
+        desk = Desk(tmp)
+        want = interrupted(desk)
+        import newsclf.run, newsclf.train, newsclf.predict, newsclf.cli
+        from newsclf.checkpoint import find_checkpoint
+        was, real = desk.newest("part"), desk.forked
+        for i in range(int(n)):
+            shutil.copytree(desk.folder/"part", desk.folder/"full")
+            limit = int(2e4 + 17e6 * i / int(n))
+            before = resource.getrlimit(resource.RLIMIT_FSIZE)
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+            try: code, said = real("full", "--resume")
+            finally: resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            found["limits"] += 1
+            found["code_2"] += code == 2
+            found["one_line"] += "cannot be written" in said.splitlines()[-1] and "Traceback" not in said
+            if code != 2: print(limit, code, said, file=sys.stderr)
+            found["earlier_checkpoint_whole"] += find_checkpoint(desk.folder/"full"/"checkpoints")[1].get("step") == was
+            code, said = real("full", "--resume")
+            found["resumed"] += code == 0
+            found["same_weights"] += desk.weights("full") == want
+            shutil.rmtree(desk.folder/"full")
+    return found
+
+
+def cost(steps="45", saves="3"):
+    "Seconds of a step and of a save while minilm is trained on rows of AG News' lengths; a checkpoint each 500 steps costs the one over 500 times the other"
+    import statistics
+    import numpy as np
+    from datasets import Dataset, DatasetDict
+    from transformers import TrainerCallback
+    from newsclf import train
+    from newsclf.checkpoint import Checkpoints
+    from newsclf.core import choose_device, choose_precision, make_config, set_seed
+    from newsclf.model import load_tokenizer, minilm_folder, new_classifier
+
+    class Timed(train.ResumableTrainer):
+        saves, ends = [], []
+        def _save_checkpoint(self, *args, **kwargs):
+            start = time.perf_counter()
+            super()._save_checkpoint(*args, **kwargs)
+            Timed.saves.append(time.perf_counter() - start)
+        def training_step(self, *args, **kwargs):
+            Timed.ends.append((self.state.global_step, time.perf_counter()))
+            return super().training_step(*args, **kwargs)
+
+    histogram = json.loads((Path(__file__).parent/"figures"/"lengths.json").read_text())
+    rng, counts = np.random.default_rng(1122), np.array(histogram["rows"])
+    lengths = rng.choice(histogram["tokens"], 24 * int(steps), p=counts / counts.sum())
+    rows = Dataset.from_dict(dict(input_ids=[rng.integers(1000, 30000, n).tolist() for n in lengths], length=lengths.tolist(), label=(np.arange(len(lengths)) % 4).tolist()))
+    cfg = make_config(epochs=1.0, trainer=dict(eval_strategy="no"))
+    tokenizer, device = load_tokenizer(minilm_folder()), choose_device(cfg.device)[0]
+    precision, why = choose_precision(cfg.precision, device)
+    set_seed(cfg.seed)
+    with tempfile.TemporaryDirectory() as tmp, mock.patch.object(train, "ResumableTrainer", Timed):
+        keep = Checkpoints(Path(tmp)/"checkpoints", {}, int(steps) // int(saves), print)
+        train.fine_tune(new_classifier(minilm_folder(), list("abcd"), say=lambda line: None), tokenizer, DatasetDict(train=rows, validation=rows.select(range(24))), cfg, tmp, device, precision, say=lambda line: None, keep=keep)
+        size = sum(p.stat().st_size for p in (Path(tmp)/"checkpoints").rglob("*") if p.is_file() and p.parts[-2:][0].startswith(("step", "model"))) / len(list((Path(tmp)/"checkpoints").glob("step-*")))
+    gaps = [b - a for (i, a), (j, b) in zip(Timed.ends, Timed.ends[1:]) if j % keep.every] # between steps without a save
+    step, save = statistics.fmean(gaps), statistics.median(Timed.saves)
+    return dict(seconds_a_step=round(step, 3), seconds_a_save=[round(s, 2) for s in Timed.saves], megabytes=round(size / 2**20), share_at_500_steps=round(save / (500 * step), 4), precision=[precision, why])
+
+
+PARTS = dict(saves=saves, kills=kills, signals=signals, damage=damage, flips=flips, same=same, changed=changed, two=two, limits=limits, cost=cost)
 
 if __name__ == "__main__":
-    print(json.dumps(PARTS[sys.argv[1]](*sys.argv[2:]), indent=1))
+    if sys.argv[1] != "all": print(json.dumps(PARTS[sys.argv[1]](*sys.argv[2:]), indent=1))
+    else:
+        from newsclf.run import circumstances, utc_now
+        started, found = utc_now(), {}
+        for part in PARTS: # each in a process of its own: some of them fork, which only a process without threads may
+            done = subprocess.run([sys.executable, __file__, part], stdout=subprocess.PIPE, text=True)
+            found[part] = json.loads(done.stdout) if done.returncode == 0 else dict(failed=done.returncode)
+            print(part, found[part], file=sys.stderr)
+        print(json.dumps(found | circumstances("python nbs/explanations/measure_crashes.py all", started) | dict(seed=1122), indent=1))
