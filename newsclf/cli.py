@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'bench', 'BAD_PAIRS', 'SYSTEM', 'common', 'train', 'check', 'audit', 'chosen_run', 'predict', 'evaluate',
-           'fetch', 'runs', 'bench_training', 'bad_versions', 'doctor', 'fail', 'main']
+           'fetch', 'runs', 'verify', 'bench_training', 'bad_versions', 'doctor', 'fail', 'main']
 
 # %% ../nbs/14_cli.ipynb #23c527b5
 import errno, sys
@@ -189,6 +189,13 @@ def runs(folder:Annotated[Path, typer.Argument(help="Folder of runs")]=Path("run
     "List the runs with accuracy, date and size."
     from newsclf.run import format_runs, list_runs
     print(format_runs(list_runs(folder)))
+
+# %% ../nbs/14_cli.ipynb #44529c10
+@app.command()
+def verify(path:Annotated[str, typer.Argument(help="A run, its checkpoints, one of them, or a model folder")]):
+    "Verify a folder to the last bit, and name the file that is wrong."
+    from newsclf.checkpoint import verify_folder
+    for line in verify_folder(path): print(line)
 
 # %% ../nbs/14_cli.ipynb #9a3c46fe
 bench = typer.Typer(help="Measure speed on this machine, beside another way, in turn.", no_args_is_help=True, rich_markup_mode=None)

@@ -10,8 +10,8 @@ __all__ = ['MINILM', 'WEIGHTS', 'INDEX', 'SHARDS', 'VOCABULARIES', 'TOKENIZER_FI
            'check_numbers', 'plain_config', 'tokenizer_settings', 'lay_out_tokenizer', 'load_tokenizer', 'cls_state',
            'BertForSequenceClassification', 'label_config', 'quiet_loading', 'building_within', 'load_weights',
            'faults', 'is_classifier', 'set_dropout', 'new_classifier', 'continue_classifier', 'plain_state',
-           'save_classifier', 'check_saved', 'saved_labels', 'fold_pooler', 'open_classifier', 'load_classifier',
-           'check_classifier', 'random_base']
+           'own_state', 'save_classifier', 'check_saved', 'saved_labels', 'fold_pooler', 'open_classifier',
+           'load_classifier', 'check_classifier', 'random_base']
 
 # %% ../nbs/03_model.ipynb #5fd793ec
 import json, math, os, shutil, stat, tempfile, time
@@ -209,14 +209,14 @@ def read_tensor(
     "A tensor whose every number is finite"
     tensor = f.get_tensor(name)
     if tensor.dtype not in FLOATS or not tensor.numel(): raise UserError(f"the tensor {tame(name)} is {tensor.dtype} of shape {tuple(tensor.shape)}", "float32, float16, bfloat16 or float64", where)
-    tensor = tensor.float()
+    tensor = tensor.to(torch.float32, copy=True) # what is checked is what is used, whatever becomes of the file
     if not all(map(math.isfinite, torch.aminmax(tensor))): raise UserError(f"the tensor {tame(name)} holds infinity or NaN", "finite numbers", where, "Copy the folder again, or train again")
     return tensor
 
 def read_state(
     found:dict, # From `read_tensors`, those that are wanted
 )->dict: # Name to tensor
-    "Tensors by name, on the file's own pages where they are in float32"
+    "Tensors by name"
     state = {}
     for path in sorted({t[0] for t in found.values()}):
         with safe_open(path, "pt") as f: state |= {n:read_tensor(f, n, str(path.parent)) for n,t in found.items() if t[0] == path}
@@ -488,6 +488,15 @@ def plain_state(
     state["bert.pooler.dense.bias"] = torch.zeros(hidden)
     state["classifier.weight"] = state["classifier.weight"] / SCALE
     return state
+
+# %% ../nbs/03_model.ipynb #c8bf5c52
+def own_state(
+    saved:dict, # Tensors of a saved classifier
+    model, # The model they are for
+)->dict: # Tensors as the model calls and scales them
+    "The way back from `plain_state`: without the near-identity pooler"
+    if not isinstance(model, BertForSequenceClassification): return saved
+    return {n:t * SCALE if n == "classifier.weight" else t for n,t in saved.items() if not n.startswith("bert.pooler.")}
 
 # %% ../nbs/03_model.ipynb #9a403b80
 def save_classifier(

@@ -442,8 +442,8 @@ def list_runs(
         size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
         try: manifest,test = json.loads((path/"manifest.json").read_text(encoding="utf-8")), json.loads((path/"metrics.json").read_text(encoding="utf-8"))["test"]
         except (OSError, ValueError, KeyError):
-            steps = [p.name[5:] for p in (path/CHECKPOINTS).glob("step-*")]
-            if (path/CHECKPOINTS).exists() or (path/"model").exists(): found.append(dict(name=path.name, date="", accuracy=None, megabytes=size/2**20, step=max(map(int, steps), default=0)))
+            steps = [int(p.name[5:]) for p in (path/CHECKPOINTS).glob("step-*")]
+            if any((path/n).exists() for n in (CHECKPOINTS,"history.jsonl","model")): found.append(dict(name=path.name, date="", accuracy=None, megabytes=size/2**20, step=max(steps, default=0)))
             continue
         found.append(dict(name=path.name, date=manifest["started"], accuracy=test["accuracy"], interval=test["accuracy_interval_95"],
                           megabytes=size/2**20, model=manifest["base"]["name"], data=manifest["data"]["kind"]))
@@ -457,8 +457,8 @@ def format_runs(
     if not found: return "no runs here yet; 'newsclf train' makes one"
     lines = [f"{'run':<16} {'accuracy on test':<26} {'date (UTC)':<17} {'MB':>6}  model, data"]
     for r in found:
-        waits = f"not finished, step {r['step']:,}" if r["accuracy"] is None else ""
-        if waits: lines.append(f"{r['name']:<16} {waits:<26} {'':<17} {r['megabytes']:>6.0f}  newsclf train … --resume"); continue
+        waits = "not finished" + f", step {r['step']:,}" * bool(r["step"]) if r["accuracy"] is None else ""
+        if waits: lines.append(f"{r['name']:<16} {waits:<26} {'':<17} {r['megabytes']:>6.0f}" + "  newsclf train … --resume" * bool(r["step"])); continue
         lo,hi = r["interval"]
         lines.append(f"{r['name']:<16} {r['accuracy']:>7.2%} ({lo:.2%} to {hi:.2%}) {r['date'][:16].replace('T',' '):<17} {r['megabytes']:>6.0f}  {r['model']}, {r['data']}")
     return "\n".join(lines)

@@ -8,8 +8,8 @@ __all__ = ['OWNED', 'CLOSED', 'ELSEWHERE', 'check_trainer_options', 'batch_order
            'to_float32', 'cast_embeddings', 'MasterAdamW', 'class_weights', 'loss_function', 'bytes_a_row',
            'accumulation_steps', 'log_every', 'training_arguments', 'log_entry', 'format_entry', 'History', 'Bar',
            'set_callbacks', 'trim_history', 'KeepBest', 'gradient_norm', 'FastTrainer', 'masters_in_place',
-           'EvaluationStopped', 'ResumableTrainer', 'Keeper', 'row_digest', 'training_facts', 'step_parts',
-           'resume_best', 'fine_tune']
+           'SafeTrainer', 'EvaluationStopped', 'ResumableTrainer', 'Keeper', 'row_digest', 'training_facts',
+           'step_parts', 'resume_best', 'fine_tune']
 
 # %% ../nbs/05_train.ipynb #bc22063d
 import hashlib, json, math, shutil, time
@@ -25,11 +25,10 @@ from transformers import AttentionInterface, AttentionMaskInterface, PrinterCall
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import eager_mask
 from transformers.utils import is_in_notebook
-from .checkpoint import Checkpoints, checkpoint_folder, gather_tensors, load_optimizer, optimizer_state, prune_checkpoints, random_tensors, read_json, restore_weights, save_tensors, set_random, write_json
+from .checkpoint import Checkpoints, checkpoint_folder, gather_tensors, load_optimizer, optimizer_state, prune_checkpoints, random_tensors, read_json, read_tensors, restore_weights, save_tensors, set_random, write_json
 from .core import Config, Stopped, UserError, free_memory, nearest, process_rank, show_bars, versions, write_text
 from .data import check_cleaning, tokenizer_digest
 from .model import quiet_loading, save_classifier
-from safetensors.torch import load_file
 
 # %% ../nbs/05_train.ipynb #489b9c0c
 OWNED = dict(output_dir="--out", num_train_epochs="epochs", per_device_train_batch_size="batch_size", learning_rate="learning_rate",
@@ -453,7 +452,7 @@ class FastTrainer(Trainer):
         **kwargs, # As for `Trainer`
     ):
         super().__init__(*args, **kwargs)
-        self.sampler,self.masters,self.lines,self.keep = sampler, masters, lines, None
+        self.sampler,self.masters,self.lines = sampler, masters, lines
         self.model_accepts_loss_kwargs = False # the loss is ours, not the model's
         self.first_bad = torch.tensor(-1, device=self.args.device)
 
@@ -503,22 +502,16 @@ def masters_in_place(
     finally:
         for p,data in computed.items(): p.data = data
 
-# %% ../nbs/05_train.ipynb #7c2754f9
-class EvaluationStopped(Exception):
-    "A stop was asked for while validation rows were evaluated"
-
-class ResumableTrainer(FastTrainer):
-    "`FastTrainer` whose checkpoints hold everything that matters and nothing executable"
+# %% ../nbs/05_train.ipynb #7b72869f
+class SafeTrainer(FastTrainer):
+    "`FastTrainer` that saves and loads in safetensors and JSON"
     def __init__(self,
         *args, # As for `FastTrainer`
-        keep:Checkpoints, # Where, how often, and from where to go on
-        best:KeepBest, # The best weights so far
         save_model, # Function of a folder that saves the model there
-        parts:int, # Parts of a step
         **kwargs, # As for `FastTrainer`
     ):
         super().__init__(*args, **kwargs)
-        self.keep,self.best,self.save_classifier,self.parts = keep, best, save_model, parts
+        self.save_classifier = save_model
         self.names = {self.masters.get(p, p):n for n,p in self.model.named_parameters()}
 
     def _save(self, output_dir=None, state_dict=None):
@@ -532,7 +525,7 @@ class ResumableTrainer(FastTrainer):
     def _load_optimizer_and_scheduler(self, checkpoint):
         if checkpoint is None: return
         rest = read_json(Path(checkpoint)/"optimizer.json")
-        load_optimizer(getattr(self.optimizer, "optimizer", self.optimizer), self.names, load_file(Path(checkpoint)/"optimizer.safetensors"), rest["optimizer"])
+        load_optimizer(getattr(self.optimizer, "optimizer", self.optimizer), self.names, read_tensors(Path(checkpoint)/"optimizer.safetensors"), rest["optimizer"])
         self.lr_scheduler.load_state_dict(rest["scheduler"])
 
     def _save_scaler(self, output_dir):
@@ -546,8 +539,24 @@ class ResumableTrainer(FastTrainer):
         if output_dir: save_tensors(tensors, Path(output_dir)/"random.safetensors")
     def _load_rng_state(self, checkpoint):
         if checkpoint is None: return
-        kept,own = load_file(Path(checkpoint)/"random.safetensors"), f"{process_rank()[0]}/"
+        kept,own = read_tensors(Path(checkpoint)/"random.safetensors"), f"{process_rank()[0]}/"
         set_random({n.removeprefix(own):t for n,t in kept.items() if n.startswith(own)})
+
+# %% ../nbs/05_train.ipynb #8798b5f7
+class EvaluationStopped(Exception):
+    "A stop was asked for while validation rows were evaluated"
+
+class ResumableTrainer(SafeTrainer):
+    "`SafeTrainer` whose checkpoints hold everything that matters, and that stops when it is asked to"
+    def __init__(self,
+        *args, # As for `SafeTrainer`
+        keep:Checkpoints, # Where, how often, and from where to go on
+        best:KeepBest, # The best weights so far
+        parts:int, # Parts of a step
+        **kwargs, # As for `SafeTrainer`
+    ):
+        super().__init__(*args, **kwargs)
+        self.keep,self.best,self.parts = keep, best, parts
 
     def numbers(self, evaluation_due):
         "What a checkpoint keeps as JSON"
@@ -658,7 +667,7 @@ def resume_best(
 ):
     "Give early stopping back what it knew"
     path = keep.path/"best.safetensors"
-    best.restore(keep.state["best"], keep.state["since"], load_file(path) if path.exists() else None)
+    best.restore(keep.state["best"], keep.state["since"], read_tensors(path) if path.exists() else None)
 
 # %% ../nbs/05_train.ipynb #155b1f7a
 def fine_tune(
