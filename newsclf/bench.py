@@ -189,15 +189,14 @@ def bench_train(
     say=print, # Takes a line a turn
 )->dict: # ratio: chapter's time over ours, the median of the turns; newsclf and chapter: from `side_figures`; and what was trained
     "Time our training and the chapter's, in turn, on the same rows with the same number of steps"
-    from transformers import AutoConfig
-    from newsclf.model import read_model_config
+    from newsclf.model import label_config, read_model_config
     (device,why),threads = choose_device(cfg.device), set_threads(cfg.threads)
     precision,because = choose_precision(cfg.precision, device, cfg.force)
     cfg = replace(cfg, trainer=dict(cfg.trainer, eval_strategy="no"))
     with tempfile.TemporaryDirectory() as tmp:
         base,names,tokens = bench_rows(cfg, rows, random_base, tmp)
         if read_model_config(base)["model_type"] != "bert": raise UserError("a model that is no BERT", "a BERT, whose operations can be counted", cfg.model)
-        config,lengths = AutoConfig.from_pretrained(base, num_labels=len(names)), np.asarray(tokens["train"]["length"][:])
+        config,lengths = label_config(base, names), np.asarray(tokens["train"]["length"][:])
         def peak(): return {d:matrix_peak(config.hidden_size, config.intermediate_size, dtype=d, device=device) for d in ["float32"] + ["bfloat16"] * (precision == "bf16")}
         before = peak()
         taken = take_turns({side:partial(run, base, names, tokens, cfg, tmp, device, precision) for side,run in dict(newsclf=time_ours, chapter=time_chapter).items()}, turns,

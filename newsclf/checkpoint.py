@@ -9,7 +9,7 @@ __all__ = ['FORMAT', 'random_tensors', 'set_random', 'gather_tensors', 'optimize
            'StopSignal', 'Checkpoints', 'format_model', 'verify_model', 'verify_checkpoint', 'verify_run',
            'verify_folder']
 
-# %% ../nbs/04_checkpoint.ipynb #a484a1a5
+# %% ../nbs/04_checkpoint.ipynb #7e4fe05c
 import json, math, os, random, shutil, signal, threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from .core import UserError, atomic_path, check_files, check_seal, process_rank, read_sealed_json, seal_folder, user_path
 from .model import check_classifier, is_classifier, new_classifier, own_state
 
-# %% ../nbs/04_checkpoint.ipynb #8cd306ec
+# %% ../nbs/04_checkpoint.ipynb #d0c3f483
 def random_tensors(
     device:str="cpu", # cpu, cuda or mps
 )->dict: # Name to tensor
@@ -41,7 +41,7 @@ def set_random(
     torch.set_rng_state(tensors["torch"])
     if "cuda" in tensors: torch.cuda.set_rng_state(tensors["cuda"])
 
-# %% ../nbs/04_checkpoint.ipynb #6db74920
+# %% ../nbs/04_checkpoint.ipynb #b148b84a
 def gather_tensors(
     tensors:dict, # The same names and shapes in every process
     device="cpu", # Where the processes exchange tensors
@@ -55,7 +55,7 @@ def gather_tensors(
         found |= {f"{rank}/{name}":got.cpu() for rank,got in enumerate(each)}
     return found
 
-# %% ../nbs/04_checkpoint.ipynb #12c0d808
+# %% ../nbs/04_checkpoint.ipynb #29b0afc5
 def optimizer_state(
     optimizer, # Any of torch's
     names:dict, # Parameter to its name
@@ -83,7 +83,7 @@ def load_optimizer(
     groups = [{k:tuple(v) if isinstance(now.get(k), tuple) else v for k,v in g.items()} | dict(params=[place[n] for n in g["params"]]) for g,now in zip(rest["groups"], optimizer.param_groups)]
     optimizer.load_state_dict(dict(state=state, param_groups=groups))
 
-# %% ../nbs/04_checkpoint.ipynb #f53eda99
+# %% ../nbs/04_checkpoint.ipynb #75e6ba0d
 def restore_weights(
     model, # As it was built for training
     masters:dict, # Parameter to its float32 master, where it has one
@@ -98,7 +98,7 @@ def restore_weights(
     for n,t in own.items(): t.copy_(saved[n])
     for p,master in masters.items(): master.copy_(saved[names[p]])
 
-# %% ../nbs/04_checkpoint.ipynb #e3fc18f2
+# %% ../nbs/04_checkpoint.ipynb #9ab6ef2a
 def save_tensors(
     tensors:dict, # Name to tensor
     path, # File to write
@@ -117,7 +117,7 @@ def read_tensors(path): return {n:t.clone() for n,t in load_file(path).items()} 
 
 def read_json(path): return json.loads(Path(path).read_text(encoding="utf-8"))
 
-# %% ../nbs/04_checkpoint.ipynb #de24e60a
+# %% ../nbs/04_checkpoint.ipynb #a7ea1934
 @contextmanager
 def checkpoint_folder(
     folder, # Of all checkpoints of a run
@@ -136,7 +136,7 @@ def checkpoint_folder(
         reason = e.strerror if isinstance(e, OSError) else e
         raise UserError(f"the checkpoint of step {step:,} cannot be written ({reason})", "room on a disk that can be written to", str(folder), "Earlier checkpoints are whole: make room and go on with --resume") from None
 
-# %% ../nbs/04_checkpoint.ipynb #737652af
+# %% ../nbs/04_checkpoint.ipynb #dccd66f9
 FORMAT = 1
 
 def list_checkpoints(
@@ -168,7 +168,7 @@ def find_checkpoint(
         except OSError as e: passed.append(f"{path.name}: cannot be read ({e.strerror})")
     return None, {}, passed
 
-# %% ../nbs/04_checkpoint.ipynb #4b83faa3
+# %% ../nbs/04_checkpoint.ipynb #57b3a1fb
 def prune_checkpoints(
     folder, # Of all checkpoints of a run
     newest:int, # Step of the one just saved
@@ -185,7 +185,7 @@ def remove_leftovers(
     "Remove what a killed process had not finished"
     for path in Path(folder).glob(".*.tmp"): shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
-# %% ../nbs/04_checkpoint.ipynb #d534af81
+# %% ../nbs/04_checkpoint.ipynb #5d350c81
 def differences(
     was:dict, # Facts then
     now:dict, # Facts now
@@ -209,7 +209,7 @@ def check_same(
         raise UserError(said, "what the run began with", where, f"Type the command as it was and add --resume, or add --force too, which the manifest will tell{more}")
     return changed
 
-# %% ../nbs/04_checkpoint.ipynb #1f175725
+# %% ../nbs/04_checkpoint.ipynb #207be494
 class StopSignal:
     "Within, SIGTERM and SIGINT ask for a stop; a second one ends the process"
     def __init__(self,
@@ -230,7 +230,7 @@ class StopSignal:
         self.number = number
         self.say(f"{signal.Signals(number).name}: training stops after this step and saves; once more ends it at once")
 
-# %% ../nbs/04_checkpoint.ipynb #7819cd28
+# %% ../nbs/04_checkpoint.ipynb #54825c5e
 class Checkpoints:
     "The checkpoints of one run"
     def __init__(self,
@@ -256,7 +256,7 @@ class Checkpoints:
         self.resumed,self.changed = [*self.state.get("resumed", []), self.state["step"]], self.state.get("changed", {}) | changed
         self.say(f"goes on from step {self.state['step']:,} ({self.path.name})" + "".join(f"\nforced: {k} was {a}, is {b}" for k,(a,b) in changed.items()))
 
-# %% ../nbs/04_checkpoint.ipynb #c717c8ec
+# %% ../nbs/04_checkpoint.ipynb #ef09ec6e
 def format_model(
     facts:dict, # From `check_classifier`
 )->str:

@@ -27,7 +27,8 @@ class UserError(ValueError):
     ):
         self.found,self.expected,self.where,self.do = found,expected,where,do
         head = (f"{where}: " if where else "") + found + (f"; expected {expected}" if expected else "")
-        super().__init__(". ".join(p for p in (head, do) if p) + ("" if do.endswith("?") else "."))
+        text = ". ".join(p for p in (head, do) if p) + ("" if do.endswith("?") else ".")
+        super().__init__("".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)) # a name in a file must not steer the terminal
 
 # %% ../nbs/00_core.ipynb #4f19a085
 class Stopped(Exception):
@@ -373,7 +374,7 @@ def read_sealed_json(
         del value["sha256"]
         if sealed_json(value) == text: return value
     except FileNotFoundError: raise UserError(f"{path.name} is missing", "every file that newsclf wrote", str(path.parent), "Copy the whole folder again") from None
-    except (ValueError, KeyError, TypeError, RecursionError): pass
+    except (IsADirectoryError, ValueError, KeyError, TypeError, RecursionError): pass
     raise UserError(f"{path.name} is damaged", "the file as it was written", str(path.parent), "Copy the whole folder again")
 
 # %% ../nbs/00_core.ipynb #a8f8d5a5

@@ -155,6 +155,7 @@ class Desk:
         if pid: return Child(pid, said)
         code = 4
         try:
+            signal.signal(signal.SIGINT, signal.default_int_handler) # a campaign in the background is deaf to it, its trainings are not
             os.setsid()
             os.chdir(self.folder)
             os.environ.update(self.env)
@@ -502,11 +503,16 @@ PARTS = dict(saves=saves, kills=kills, signals=signals, damage=damage, flips=fli
 
 if __name__ == "__main__":
     if sys.argv[1] != "all": print(json.dumps(PARTS[sys.argv[1]](*sys.argv[2:]), indent=1))
-    else:
+    else: # a second word names a folder for the results of single parts; those that are there are not made again
+        from newsclf.core import write_text
         from newsclf.run import circumstances, utc_now
-        started, found = utc_now(), {}
+        keep, found, told = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp()), {}, circumstances("python nbs/explanations/measure_crashes.py all")
         for part in PARTS: # each in a process of its own: some of them fork, which only a process without threads may
-            done = subprocess.run([sys.executable, __file__, part], stdout=subprocess.PIPE, text=True)
-            found[part] = json.loads(done.stdout) if done.returncode == 0 else dict(failed=done.returncode)
-            print(part, found[part], file=sys.stderr)
-        print(json.dumps(found | circumstances("python nbs/explanations/measure_crashes.py all", started) | dict(seed=1122), indent=1))
+            if not (keep/f"{part}.json").exists():
+                started = utc_now()
+                done = subprocess.run([sys.executable, __file__, part], stdout=subprocess.PIPE, text=True)
+                result = json.loads(done.stdout) if done.returncode == 0 else dict(failed=done.returncode)
+                write_text(keep/f"{part}.json", json.dumps(result | dict(started=started, commit=told["commit"])))
+                print(part, result, file=sys.stderr)
+            found[part] = json.loads((keep/f"{part}.json").read_text())
+        print(json.dumps(found | told | dict(seed=1122), indent=1))
