@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'random_tensors', 'set_random', 'gather_tensors', 'optimizer_state', 'load_optimizer', 'restore_weights',
-           'save_tensors', 'write_json', 'read_tensors', 'read_json', 'checkpoint_folder', 'list_checkpoints',
+           'save_tensors', 'write_json', 'load_tensors', 'load_json', 'checkpoint_folder', 'list_checkpoints',
            'check_checkpoint', 'find_checkpoint', 'prune_checkpoints', 'remove_leftovers', 'differences', 'check_same',
            'StopSignal', 'Checkpoints', 'format_model', 'verify_model', 'verify_checkpoint', 'verify_run',
            'verify_folder']
@@ -113,9 +113,9 @@ def write_json(
     "Write a value as JSON"
     Path(path).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
 
-def read_tensors(path): return {n:t.clone() for n,t in load_file(path).items()} # not the pages of a file that will be removed
+def load_tensors(path): return {n:t.clone() for n,t in load_file(path).items()} # not the pages of a file that will be removed
 
-def read_json(path): return json.loads(Path(path).read_text(encoding="utf-8"))
+def load_json(path): return json.loads(Path(path).read_text(encoding="utf-8"))
 
 # %% ../nbs/04_checkpoint.ipynb #a7ea1934
 @contextmanager
@@ -153,7 +153,7 @@ def check_checkpoint(
     if Path(path).is_symlink() or not Path(path).is_dir(): raise UserError("no folder", "a checkpoint", str(path))
     files = check_seal(path)
     if "state.json" not in files: raise UserError("no state.json", "a checkpoint", str(path))
-    state = read_json(Path(path)/"state.json")
+    state = load_json(Path(path)/"state.json")
     if state.get("format", 0) > FORMAT: raise UserError(f"a checkpoint of format {state['format']}", f"format {FORMAT} or older", str(path), "Install a newer newsclf")
     return state
 

@@ -25,7 +25,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PrinterCall
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import eager_mask
 from transformers.utils import is_in_notebook
-from .checkpoint import Checkpoints, checkpoint_folder, gather_tensors, load_optimizer, optimizer_state, prune_checkpoints, random_tensors, read_json, read_tensors, restore_weights, save_tensors, set_random, write_json
+from .checkpoint import Checkpoints, checkpoint_folder, gather_tensors, load_optimizer, optimizer_state, prune_checkpoints, random_tensors, load_json, load_tensors, restore_weights, save_tensors, set_random, write_json
 from .core import Config, Stopped, UserError, free_memory, nearest, process_rank, show_bars, versions, write_text
 from .data import check_cleaning, tokenizer_digest
 from .model import quiet_loading, save_classifier
@@ -524,22 +524,22 @@ class SafeTrainer(FastTrainer):
         write_json(dict(optimizer=rest, scheduler=self.lr_scheduler.state_dict()), Path(output_dir)/"optimizer.json")
     def _load_optimizer_and_scheduler(self, checkpoint):
         if checkpoint is None: return
-        rest = read_json(Path(checkpoint)/"optimizer.json")
-        load_optimizer(getattr(self.optimizer, "optimizer", self.optimizer), self.names, read_tensors(Path(checkpoint)/"optimizer.safetensors"), rest["optimizer"])
+        rest = load_json(Path(checkpoint)/"optimizer.json")
+        load_optimizer(getattr(self.optimizer, "optimizer", self.optimizer), self.names, load_tensors(Path(checkpoint)/"optimizer.safetensors"), rest["optimizer"])
         self.lr_scheduler.load_state_dict(rest["scheduler"])
 
     def _save_scaler(self, output_dir):
         scaler = getattr(self.accelerator, "scaler", None)
         if scaler is not None: write_json(scaler.state_dict(), Path(output_dir)/"scaler.json")
     def _load_scaler(self, checkpoint):
-        if checkpoint is not None and (Path(checkpoint)/"scaler.json").exists(): self.accelerator.scaler.load_state_dict(read_json(Path(checkpoint)/"scaler.json"))
+        if checkpoint is not None and (Path(checkpoint)/"scaler.json").exists(): self.accelerator.scaler.load_state_dict(load_json(Path(checkpoint)/"scaler.json"))
 
     def _save_rng_state(self, output_dir):
         tensors = gather_tensors(random_tensors(self.args.device.type), self.args.device)
         if output_dir: save_tensors(tensors, Path(output_dir)/"random.safetensors")
     def _load_rng_state(self, checkpoint):
         if checkpoint is None: return
-        kept,own = read_tensors(Path(checkpoint)/"random.safetensors"), f"{process_rank()[0]}/"
+        kept,own = load_tensors(Path(checkpoint)/"random.safetensors"), f"{process_rank()[0]}/"
         set_random({n.removeprefix(own):t for n,t in kept.items() if n.startswith(own)})
 
 # %% ../nbs/05_train.ipynb #8798b5f7
@@ -667,7 +667,7 @@ def resume_best(
 ):
     "Give early stopping back what it knew"
     path = keep.path/"best.safetensors"
-    best.restore(keep.state["best"], keep.state["since"], read_tensors(path) if path.exists() else None)
+    best.restore(keep.state["best"], keep.state["since"], load_tensors(path) if path.exists() else None)
 
 # %% ../nbs/05_train.ipynb #155b1f7a
 def fine_tune(
