@@ -558,14 +558,15 @@ class ResumableTrainer(SafeTrainer):
         super().__init__(*args, **kwargs)
         self.keep,self.best,self.parts = keep, best, parts
 
-    def numbers(self, evaluation_due):
+    def numbers(self, loss_sum, evaluation_due):
         "What a checkpoint keeps as JSON"
         return dict(newsclf="checkpoint", format=1, step=self.state.global_step, steps=self.state.max_steps, facts=self.keep.facts, resumed=self.keep.resumed, changed=self.keep.changed, parts=self.parts,
-                    seconds=self.history.seconds(), away=self.history.away, loss_sum=self._tr_loss.item(), logged=self._globalstep_last_logged,
+                    seconds=self.history.seconds(), away=self.history.away, loss_sum=loss_sum, logged=self._globalstep_last_logged,
                     best=self.best.best, since=self.best.since, evaluation_due=evaluation_due)
 
     def _save_checkpoint(self, model, trial, evaluation_due=False):
         self.store_flos()
+        loss_sum = self.accelerator.gather(self._tr_loss).mean().item() # since the last line of the history
         if not self.args.should_save: self._save_rng_state(None)
         else:
             with checkpoint_folder(self.keep.folder, self.state.global_step) as tmp:
@@ -575,7 +576,7 @@ class ResumableTrainer(SafeTrainer):
                 self._save_rng_state(tmp)
                 if self.best.kept: save_tensors(self.best.kept, tmp/"best.safetensors")
                 self.state.save_to_json(str(tmp/"trainer_state.json"))
-                write_json(self.numbers(evaluation_due), tmp/"state.json")
+                write_json(self.numbers(loss_sum, evaluation_due), tmp/"state.json")
             prune_checkpoints(self.keep.folder, self.state.global_step)
         if number := self.stop_asked(): raise Stopped(f"stopped at step {self.state.global_step:,} of {self.state.max_steps:,} and saved. Go on with: {self.keep.command}", number)
 
