@@ -273,7 +273,7 @@ def fail(
     sys.exit(code)
 
 # %% ../nbs/14_cli.ipynb #ed419c2c
-SYSTEM = {errno.ENOSPC:"Free some space", errno.EDQUOT:"Free some space", errno.EIO:"Check the disk"} | dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Check the permissions") | dict.fromkeys(
+SYSTEM = {errno.ENOSPC:"Free some space", errno.EDQUOT:"Free some space", errno.EIO:"Check the disk", errno.ENOENT:"Was it moved or removed?"} | dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Check the permissions") | dict.fromkeys(
     (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG), "Choose another name")
 
 def main():
@@ -290,5 +290,5 @@ def main():
         fail(str(e), 2)
     except Exception as e:
         if debug: raise
-        if isinstance(e, OSError) and e.errno in SYSTEM: fail(f"{e.filename or 'the output'}: {e.strerror}. {SYSTEM[e.errno]}.", 2)
+        if isinstance(e, OSError) and e.errno in SYSTEM: fail(f"{e.filename or 'the output'}: {e.strerror}. {SYSTEM[e.errno]}" + "." * (SYSTEM[e.errno][-1] != "?"), 2)
         fail(f"unexpected {type(e).__name__}: {e}. This is a mistake of newsclf; the same command with --debug shows where.", 1)

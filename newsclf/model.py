@@ -509,11 +509,15 @@ def save_classifier(
     "Save as a plain transformers folder under seal: safetensors and JSON only"
     if Path(folder).exists(): raise UserError("the folder exists", "a new folder", str(folder), "Choose another name")
     model.config.newsclf = dict(clean=list(clean), truncation=truncation)
-    with atomic_path(folder) as tmp, quiet_loading():
-        state = plain_state(model) if isinstance(model, BertForSequenceClassification) else None
-        model.save_pretrained(tmp, state_dict=state)
-        tokenizer.save_pretrained(tmp)
-        seal_folder(tmp)
+    try:
+        with atomic_path(folder) as tmp, quiet_loading():
+            state = plain_state(model) if isinstance(model, BertForSequenceClassification) else None
+            model.save_pretrained(tmp, state_dict=state)
+            tokenizer.save_pretrained(tmp)
+            seal_folder(tmp)
+    except Exception as e: # the libraries that write weights and vocabularies have exceptions of their own for a full disk
+        if isinstance(e, OSError) or "os error" in str(e): raise UserError(f"the model cannot be written ({tame(getattr(e, 'strerror', None) or e)})", "room on a disk that can be written to", str(folder)) from None
+        raise
 
 # %% ../nbs/03_model.ipynb #a51b0bf4
 def check_saved(

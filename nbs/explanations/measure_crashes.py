@@ -96,11 +96,12 @@ def saves():
         prune_checkpoints(where, step)
 
     found = dict(calls=0, killed=0, no_space=0, io_error=0, lost=0, torn=0, litter=0, not_said=0)
-    for how, name in (("kill", "killed"), (errno.ENOSPC, "no_space"), (errno.EIO, "io_error")):
+    ways = (("kill", "killed"), (errno.ENOSPC, "no_space"), (errno.EIO, "io_error"))
+    for before, (how, name) in [(b, way) for b in ((500, 1000), (1500,)) for way in ways]: # two older ones; or the only one, of the same step, which is saved once more
         for at in range(1, 1000):
             with tempfile.TemporaryDirectory() as tmp:
                 where = Path(tmp)/"checkpoints"
-                for step in (500, 1000): save(where, step)
+                for step in before: save(where, step)
 
                 def work():
                     with Sabotage(at, how) as s: save(where, 1500)
@@ -110,14 +111,14 @@ def saves():
                     found["calls"] = max(found["calls"], at - 1)
                     break
                 found[name] += 1
+                remove_leftovers(where)
                 path, state, passed = find_checkpoint(where)
                 found["lost"] += path is None or state["step"] not in (1000, 1500)
                 found["torn"] += bool(passed)
                 # An error of the disk is said, unless it only kept an old checkpoint from being removed
                 found["not_said"] += how != "kill" and code not in (3, 0) or how != "kill" and code == 0 and (path is None or state["step"] != 1500)
-                remove_leftovers(where)
                 save(where, 1500)
-                found["litter"] += sorted(os.listdir(where)) != ["step-001000", "step-001500"]
+                found["litter"] += sorted(os.listdir(where)) != sorted({f"step-{s:06d}" for s in (*before[-1:], 1500)})
     return found
 
 
