@@ -272,7 +272,7 @@ class Checkpoints:
         self.resumed,self.changed = [*self.state.get("resumed", []), self.state["step"]], self.state.get("changed", {}) | changed
         self.say(f"goes on from step {self.state['step']:,} ({self.path.name})" + "".join(f"\nforced: {k} was {a}, is {b}" for k,(a,b) in changed.items()))
 
-# %% ../nbs/04_checkpoint.ipynb #232bf409
+# %% ../nbs/04_checkpoint.ipynb #0975926b
 def format_model(
     facts:dict, # From `check_classifier`
 )->str:
@@ -288,6 +288,7 @@ def verify_model(path):
     new_classifier(path, ["0","1"], say=said.append)
     return [f"base model, with nothing to compare it with: {said[0].removeprefix('model: ')}"]
 
+# %% ../nbs/04_checkpoint.ipynb #acad1884
 def verify_checkpoint(path):
     "One checkpoint"
     state = check_checkpoint(path)

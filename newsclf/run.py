@@ -259,7 +259,7 @@ def run_job(
     say(closing_words(metrics, out, clock))
     return out
 
-# %% ../nbs/09_run.ipynb #97932088
+# %% ../nbs/09_run.ipynb #eaa3b400
 def clear_unfinished(
     out, # Folder of a run, which this process owns
     keep, # Its checkpoints, which are in order; None for none
@@ -270,6 +270,7 @@ def clear_unfinished(
         if path.is_dir(): shutil.rmtree(path)
         else: path.unlink(missing_ok=True)
 
+# %% ../nbs/09_run.ipynb #cba92747
 def already_finished(cfg, out, say):
     "Say that a run is finished; `UserError` if it was another one"
     from newsclf.checkpoint import differences
@@ -281,6 +282,7 @@ def already_finished(cfg, out, say):
     say(f"finished already: {out}\nto train it further: {further}")
     return out
 
+# %% ../nbs/09_run.ipynb #dc702e38
 def no_keeper(out, say, resume):
     "Nothing is kept on the way; what was kept before is not passed over in silence"
     from newsclf.checkpoint import list_checkpoints

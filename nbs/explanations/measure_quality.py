@@ -3,7 +3,7 @@
     python nbs/explanations/measure_quality.py ag_news_csv chapter_train.py > nbs/explanations/figures/quality.json
 
 `chapter_train.py` is the chapter's own script: any script that takes --data, --model, --rows, --epochs, --seed and --test-rows, and leaves its answers in `pred`.
-Every run is a process of its own. A run that is already in the folder given by --keep is not made again.
+Every run is a process of its own, an hour of it on two slow cores. A run that is already in the folder given by --keep is not made again; those that are published lie in figures/quality.
 """
 import argparse
 import contextlib
@@ -100,4 +100,4 @@ found = dict(difference_points=round(float(gain.mean()), 3), interval_95=[round(
     by_seed=[round(float(d), 3) for d in by_seed], interval_95_rows_only=[round(float(by_row.mean() + s * 1.96 * by_row.std(ddof=1) / len(by_row) ** 0.5), 3) for s in (-1, 1)],
     accuracy={side: [round(100 * (1 - float(w.mean())), 3) for w in wrong[i]] for i, side in enumerate(("newsclf", "chapter"))}, rows=a.rows, epochs=a.epochs, test_rows=a.test_rows, seeds=a.seeds)
 for run in runs: run["wrong"] = len(run["wrong"])
-print(json.dumps(found | dict(runs=runs) | circumstances(f"python nbs/explanations/measure_quality.py {Path(a.data).name} chapter_train.py --rows {a.rows} --epochs {a.epochs:g}"), indent=1))
+print(json.dumps(found | dict(runs=runs) | circumstances(f"python nbs/explanations/measure_quality.py {Path(a.data).name} chapter_train.py --rows {a.rows} --epochs {a.epochs:g} --seeds {' '.join(map(str, a.seeds))} --keep quality"), indent=1))
