@@ -407,7 +407,7 @@ def two(n="3"):
     dice, found = random.Random(1125), dict(kills=0, ended_with_it=0, resumed=0, same_weights=0, same_history=0, ranks_in_the_checkpoint=0)
     with tempfile.TemporaryDirectory() as tmp:
         desk = Desk(tmp, epochs=3)
-        launch = [str(Path(sys.executable).with_name("accelerate")), "launch", "--multi_gpu", "--num_processes", "2"] # without --multi_gpu it starts one process on a machine without GPUs
+        launch = [str(Path(sys.executable).with_name("accelerate")), "launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"] # without --multi_gpu it starts one process on a machine without GPUs
         desk.env["OMP_NUM_THREADS"] = "1"
         assert desk.launched("whole", with_=launch)[0] == 0
         want = desk.weights("whole")
