@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['WORD', 'COMMON', 'TAGS', 'class_balance', 'length_histogram', 'text_words', 'shingle_sets', 'rare_part', 'jaccard',
            'same_sets', 'candidates', 'near_copies', 'edit_text', 'plant_copies', 'planted_found', 'copy_groups',
-           'copy_findings', 'is_english', 'odd_rows', 'text_features', 'linear_model', 'scores_of', 'linear_baseline',
-           'out_of_fold', 'label_doubt', 'suspect_labels', 'flips_found', 'source_tags', 'class_cues', 'without_cues',
-           'audit_news', 'format_audit']
+           'copied_rows', 'copy_findings', 'is_english', 'odd_rows', 'text_features', 'linear_model', 'scores_of',
+           'linear_baseline', 'out_of_fold', 'label_doubt', 'suspect_labels', 'flips_found', 'source_tags',
+           'class_cues', 'without_cues', 'audit_news', 'format_audit']
 
 # %% ../nbs/02_audit.ipynb #b7c2b153
 import re
@@ -204,6 +204,17 @@ def copy_groups(
     from scipy import sparse
     i,j,_ = near_copies(texts)
     return sparse.csgraph.connected_components(sparse.coo_matrix((np.ones(len(i)), (i, j)), shape=(len(texts),)*2), directed=False)[1]
+
+# %% ../nbs/02_audit.ipynb #85f42477
+def copied_rows(
+    texts:list[str], # Training texts
+    test_texts:list[str], # Test texts
+)->np.ndarray: # (test texts,) bool
+    "Which test texts have a near copy in training"
+    i,j,_ = near_copies([*texts, *test_texts])
+    out,n = np.zeros(len(test_texts), dtype=bool), len(texts)
+    out[j[(i < n) & (j >= n)] - n] = True
+    return out
 
 # %% ../nbs/02_audit.ipynb #b768472e
 def copy_findings(

@@ -257,7 +257,12 @@ class Checkpoints:
     ):
         self.folder,self.facts,self.every,self.say,self.command = Path(folder), facts, every, say, command
         self.path,self.state,self.resumed,self.changed,self.stop = None, {}, [], {}, StopSignal(say)
+        self.saved = dict(checkpoints=0, seconds=0.0) # since this process began
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def count(self,
+        seconds:float, # What a save took
+    ): self.saved = dict(checkpoints=self.saved["checkpoints"] + 1, seconds=round(self.saved["seconds"] + seconds, 3))
 
     def find(self,
         force:bool=False, # Go on although facts differ

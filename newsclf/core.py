@@ -6,9 +6,9 @@
 __all__ = ['QUIET', 'PRESETS', 'CHOICES', 'RANGES', 'LIBRARIES', 'SEAL', 'SEAL_FORMAT', 'LET_PASS', 'LOCK', 'UserError',
            'Stopped', 'nearest', 'Config', 'check_value', 'read_config', 'make_config', 'set_seed', 'choose_device',
            'bf16_gain', 'choose_precision', 'usable_cores', 'set_threads', 'free_memory', 'processor_name', 'machine',
-           'installed_version', 'versions', 'show_bars', 'file_digest', 'sync', 'atomic_path', 'write_text',
-           'folder_files', 'list_files', 'sealed_json', 'read_sealed_json', 'seal_folder', 'read_seal', 'check_files',
-           'check_seal', 'json_lines', 'own_folder', 'process_rank', 'user_path', 'need_disk']
+           'installed_version', 'versions', 'show_bars', 'file_digest', 'text_digests', 'sync', 'atomic_path',
+           'write_text', 'folder_files', 'list_files', 'sealed_json', 'read_sealed_json', 'seal_folder', 'read_seal',
+           'check_files', 'check_seal', 'json_lines', 'own_folder', 'process_rank', 'user_path', 'need_disk']
 
 # %% ../nbs/00_core.ipynb #90992f28
 import difflib, functools, hashlib, json, os, platform, shutil, subprocess, sys, time, tomllib
@@ -91,6 +91,8 @@ class Config:
     split:str = "stratified" # stratified; plain: the chapter's, which lets class shares drift; grouped: near-copies stay together; time: the newest are held out
     validation_size:float = 0.1 # Share of the training rows kept for validation
     test_size:float = 0.1 # Share kept for the test, where there is no test file
+    file_precision:float = 0.99 # Share of right ones among what may be filed without an editor
+    file_confidence:float = 0.95 # Confidence with which that is claimed
     trainer:dict = field(default_factory=dict) # Any other field of TrainingArguments
 
 # %% ../nbs/00_core.ipynb #9f93373c
@@ -102,7 +104,8 @@ PRESETS = dict(
 CHOICES = dict(device=("auto","cuda","mps","cpu"), precision=("auto","bf16","float32"), schedule=("linear","cosine","constant"), bad_rows=("error","quarantine"),
                truncation=("head","tail","head+tail"), split=("stratified","plain","grouped","time"))
 RANGES = dict(seed=(0, 2**32-1), epochs=(0.001, 1000), batch_size=(1, 4096), learning_rate=(0, 1), weight_decay=(0, 1), max_grad_norm=(0, 1e6),
-              dropout=(0, 0.9), max_length=(8, 8192), threads=(0, 4096), save_steps=(0, 10**9), warmup=(0, 0.9), patience=(0, 1000), label_smoothing=(0, 0.9), validation_size=(0.001, 0.9), test_size=(0.001, 0.9))
+              dropout=(0, 0.9), max_length=(8, 8192), threads=(0, 4096), save_steps=(0, 10**9), warmup=(0, 0.9), patience=(0, 1000), label_smoothing=(0, 0.9), validation_size=(0.001, 0.9), test_size=(0.001, 0.9),
+              file_precision=(0.5, 0.99999), file_confidence=(0.5, 0.99999))
 
 def check_value(
     name:str, # Field of `Config`
@@ -292,6 +295,13 @@ def file_digest(
 )->str: # sha256, hexadecimal
     "sha256 of a file's bytes"
     with open(path, "rb") as f: return hashlib.file_digest(f, "sha256").hexdigest()
+
+# %% ../nbs/00_core.ipynb #58986cec
+def text_digests(
+    texts, # As they were read
+)->list[str]: # sha256 of each, hexadecimal
+    "Digests of texts; one that holds half a character has one, too"
+    return [hashlib.sha256(t.encode("utf-8", "surrogatepass")).hexdigest() for t in texts]
 
 # %% ../nbs/00_core.ipynb #26b33fc8
 def sync(

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 import newsclf
-from .core import Config, UserError, atomic_path, check_value, file_digest, nearest, show_bars, user_path
+from .core import Config, UserError, atomic_path, check_value, file_digest, nearest, show_bars, text_digests, user_path
 
 # %% ../nbs/01_data.ipynb #7c72e96c
 SAMPLE = Path(newsclf.__file__).parent/"sample"
@@ -710,7 +710,7 @@ def read_news(
     path, # A table; or a `Table` that is open
     cfg:Config=Config(), # Columns, encoding, cleaning, what to do with bad rows
     classes:tuple|None=None, # From `read_classes`; None to take the classes that occur
-)->tuple[pd.DataFrame,tuple,Table]: # Columns label (from 0), the text columns, time if named, line, text; classes as from `read_classes`; the account
+)->tuple[pd.DataFrame,tuple,Table]: # Columns label (from 0), the text columns, time if named, line, digest (sha256 of the text as read), text (cleaned); classes as from `read_classes`; the account
     "Read and check news as a table"
     table = path if isinstance(path, Table) else open_news(path, cfg)
     texts,label,_ = news_columns(cfg, not table.wanted)
@@ -733,6 +733,7 @@ def read_news(
     df["line"] = lines
     cleaning = check_cleaning(cfg.clean)
     raw = list(map(" ".join, zip(*(columns[i] for i in cols)))) if len(cols) > 1 else columns[cols[0]]
+    df["digest"] = text_digests(raw)
     df["text"] = cleaned = [clean_text(t, cleaning) for t in raw]
     table.facts["cleaned"] = sum(a != b for a,b in zip(raw, cleaned))
     return df, (names, written), table
@@ -904,6 +905,7 @@ class NewsData:
     accounts:dict # File to rows_in, kept, quarantined
     quarantined:list # source, line, reason, raw of each row set aside
     notes:list # What the user should know, in words
+    held_out:bool # Whether the test is a share of the rows, for want of a file
 
 # %% ../nbs/01_data.ipynb #81972772
 def read_files(
@@ -957,12 +959,12 @@ def load_news(
     repeats,contrary = count_repeats(train)
     if repeats: notes.append(f"{repeats:,} training rows repeat the text of an earlier one, {contrary:,} of them under another class; all are kept")
     def split(df, size): return split_rows(df, size, cfg.split, cfg.seed, group_by(df["text"].tolist()) if cfg.split == "grouped" and group_by else None, kept_name(cfg.time))
-    if test is None:
+    if held_out := test is None:
         train,test = split(train, cfg.test_size)
         notes.append(f"no test file: {len(test):,} rows held out for the test")
     train,validation = split(train, cfg.validation_size)
     check_classes(train["label"], names, f"{cfg.data} train, after --split {cfg.split}")
-    return NewsData(as_datasets(train, validation, test), names, sources, kind, {n:t.account() for n,t in tables.items()}, [q for t in tables.values() for q in t.quarantined], notes)
+    return NewsData(as_datasets(train, validation, test), names, sources, kind, {n:t.account() for n,t in tables.items()}, [q for t in tables.values() for q in t.quarantined], notes, held_out)
 
 # %% ../nbs/01_data.ipynb #36499a1e
 def shorten(

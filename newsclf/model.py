@@ -10,8 +10,8 @@ __all__ = ['MINILM', 'WEIGHTS', 'INDEX', 'SHARDS', 'VOCABULARIES', 'TOKENIZER_FI
            'check_numbers', 'plain_config', 'tokenizer_settings', 'lay_out_tokenizer', 'load_tokenizer', 'cls_state',
            'BertForSequenceClassification', 'label_config', 'quiet_loading', 'building_within', 'load_weights',
            'faults', 'is_classifier', 'set_dropout', 'new_classifier', 'continue_classifier', 'plain_state',
-           'own_state', 'save_classifier', 'check_saved', 'saved_labels', 'fold_pooler', 'open_classifier',
-           'load_classifier', 'check_classifier', 'random_base']
+           'own_state', 'save_classifier', 'fold_temperature', 'check_saved', 'check_own_part', 'saved_labels',
+           'fold_pooler', 'open_classifier', 'load_classifier', 'check_classifier', 'random_base']
 
 # %% ../nbs/03_model.ipynb #5fd793ec
 import json, math, os, shutil, stat, tempfile, time
@@ -505,10 +505,11 @@ def save_classifier(
     folder, # Appears whole or not at all
     clean:tuple=(), # Names of the cleaning its texts have had, kept in config.json
     truncation:str="head", # What texts that were too long kept, likewise
+    calibration:dict|None=None, # What was fitted on calibration rows, likewise; its temperature is in the weights already
 ):
     "Save as a plain transformers folder under seal: safetensors and JSON only"
     if Path(folder).exists(): raise UserError("the folder exists", "a new folder", str(folder), "Choose another name")
-    model.config.newsclf = dict(clean=list(clean), truncation=truncation)
+    model.config.newsclf = dict(clean=list(clean), truncation=truncation) | (dict(calibration=calibration) if calibration else {})
     try:
         with atomic_path(folder) as tmp, quiet_loading():
             state = plain_state(model) if isinstance(model, BertForSequenceClassification) else None
@@ -518,6 +519,16 @@ def save_classifier(
     except Exception as e: # the libraries that write weights and vocabularies have exceptions of their own for a full disk
         if isinstance(e, OSError) or "os error" in str(e): raise UserError(f"the model cannot be written ({tame(getattr(e, 'strerror', None) or e)})", "room on a disk that can be written to", str(folder)) from None
         raise
+
+# %% ../nbs/03_model.ipynb #423d6f3b
+def fold_temperature(
+    model, # A classifier
+    temperature:float, # Divides its logits from now on
+):
+    "Divide a classifier's last layer by a temperature"
+    last = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == model.config.num_labels][-1]
+    with torch.no_grad():
+        for p in last.parameters(): p /= temperature
 
 # %% ../nbs/03_model.ipynb #a51b0bf4
 def check_saved(
@@ -534,6 +545,21 @@ def check_saved(
     elif "newsclf" in read_model_config(folder): raise UserError(f"no {SEAL}", "the list of files with which newsclf ends a folder", where, "Copy the whole folder again")
     return names
 
+# %% ../nbs/03_model.ipynb #1b1b853b
+def check_own_part(
+    made, # What config.json says under newsclf
+    where:str, # For the message
+):
+    "Raise `UserError` unless it is what newsclf writes: cleaning, truncation, and what was calibrated"
+    def share(v): return v is None or type(v) is float and 0 <= v <= 1
+    def strings(*values): return all(isinstance(v, str) for v in values)
+    try:
+        fit = made.get("calibration", {})
+        right = isinstance(made.get("clean", []), list) and strings(*made.get("clean", []), made.get("truncation", ""))
+        if fit: right = right and type(t := fit["temperature"]["temperature"]) is float and 0.01 <= t <= 100 and all(share(v) for v in (*fit["sets"].values(), fit["filing"]["threshold"]))
+    except (AttributeError, KeyError, TypeError): right = False
+    if not right: raise UserError("newsclf is not what newsclf writes", "cleaning, truncation and calibration", where, "Copy the folder again")
+
 # %% ../nbs/03_model.ipynb #9f7a479f
 def saved_labels(
     folder, # A saved classifier
@@ -548,8 +574,7 @@ def saved_labels(
     if config.get("label2id", {n:i for i,n in enumerate(names)}) != {n:i for i,n in enumerate(names)}: raise UserError("label2id differs from id2label", "the same classes in both", where)
     if config.get("num_labels", len(names)) != len(names): raise UserError(f"num_labels is {tame(config['num_labels'])}", f"{len(names)}, as in id2label", where)
     if config.get("problem_type") not in (None, "single_label_classification"): raise UserError(f"problem_type is {tame(config['problem_type'])}", "single_label_classification", where)
-    made = config.get("newsclf", {})
-    if not isinstance(made, dict) or not isinstance(made.get("clean", []), list) or not all(isinstance(v, str) for v in (*made.get("clean", []), made.get("truncation", ""))): raise UserError("newsclf is not what newsclf writes", "names of the cleaning and the truncation", where)
+    check_own_part(config.get("newsclf", {}), where)
     return names
 
 # %% ../nbs/03_model.ipynb #a302fe13

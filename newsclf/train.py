@@ -553,6 +553,7 @@ class ResumableTrainer(SafeTrainer):
                     best=self.best.best, since=self.best.since, evaluation_due=evaluation_due)
 
     def _save_checkpoint(self, model, trial, evaluation_due=False):
+        start = time.perf_counter()
         self.check_loss()
         self.store_flos()
         loss_sum = self.accelerator.gather(self._tr_loss).mean().item() # since the last line of the history
@@ -569,6 +570,7 @@ class ResumableTrainer(SafeTrainer):
                 self.state.save_to_json(str(tmp/"trainer_state.json"))
                 write_json(self.numbers(loss_sum, evaluation_due), tmp/"state.json")
             prune_checkpoints(self.keep.folder, self.state.global_step)
+        self.keep.count(time.perf_counter() - start)
         if number := self.stop_asked(): raise Stopped(f"stopped at step {self.state.global_step:,} of {self.state.max_steps:,} and saved. Go on with: {self.keep.command}", number)
 
     def stop_asked(self):
@@ -614,7 +616,7 @@ class Keeper(TrainerCallback):
         if self.trainer.stop_asked(): raise EvaluationStopped
 
 # %% ../nbs/05_train.ipynb #2e8c4e06
-ELSEWHERE = ("data","text","label","time","encoding","delimiter","data_revision","model","revision","device","precision","threads","force","save_steps") # said better by digests and by what was chosen
+ELSEWHERE = ("data","text","label","time","encoding","delimiter","data_revision","model","revision","device","precision","threads","force","save_steps","file_precision","file_confidence") # said better by digests and by what was chosen
 
 def row_digest(
     rows, # One part from `tokenize_parts`
@@ -677,7 +679,7 @@ def fine_tune(
     lines=None, # (rows,) line of each training row in its file, for messages
     kind:type=FastTrainer, # Or a subclass, as the benchmark's that keeps time
     keep:Checkpoints|None=None, # Its checkpoints, and from where to go on; without it nothing is saved on the way
-)->dict: # seconds, steps, parts a step was taken in, kept (with patience: step, epoch, eval_loss), resumed (at which steps) and changed (name to [then, now], by force); `model` is fine-tuned in place, in float32
+)->dict: # seconds, steps, parts a step was taken in, kept (with patience: step, epoch, eval_loss), saved (checkpoints since this process began, and seconds they took), resumed (at which steps) and changed (name to [then, now], by force); `model` is fine-tuned in place, in float32
     "Fine-tune `model` on `tokens['train']`, evaluating on `tokens['validation']`"
     names,lengths = [model.config.id2label[i] for i in range(model.config.num_labels)], np.asarray(tokens["train"]["length"][:])
     weights = class_weights(cfg.class_weights, names, tokens["train"]["label"][:])
@@ -710,4 +712,5 @@ def fine_tune(
     if best.kept:
         with torch.no_grad():
             for n,p in model.named_parameters(): p.copy_(best.kept[n])
-    return dict(seconds=round(time.perf_counter() - start + was.get("seconds", 0.0), 2), steps=trainer.state.global_step, parts=parts) | (dict(kept=best.best) if cfg.patience else {}) | (dict(resumed=keep.resumed, changed=keep.changed) if was else {})
+    return (dict(seconds=round(time.perf_counter() - start + was.get("seconds", 0.0), 2), steps=trainer.state.global_step, parts=parts) | (dict(kept=best.best) if cfg.patience else {})
+        | (dict(saved=keep.saved) if keep else {}) | (dict(resumed=keep.resumed, changed=keep.changed) if was else {}))

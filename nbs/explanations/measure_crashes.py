@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -122,7 +123,6 @@ def saves():
     return found
 
 
-
 class Child:
     "A forked process, as far as `subprocess.Popen` is needed"
     def __init__(self, pid, said): self.pid, self.said, self.returncode = pid, said, None
@@ -140,7 +140,7 @@ class Desk:
     "A folder in which trainings are started, killed and resumed"
     def __init__(self, folder, seed=1122, epochs=4, save_steps=7):
         self.folder, self.command = Path(folder), [str(Path(sys.executable).with_name("newsclf")), "train", "--model", "tiny", "--config", "config.toml", "--epochs", str(epochs), "--save-steps", str(save_steps), "--learning-rate", "2e-3", "--seed", str(seed)]
-        self.env = os.environ | dict(HF_HUB_OFFLINE="1", TQDM_DISABLE="1", NEWSCLF_CACHE=str(self.folder/"cache"))
+        self.env = os.environ | dict(HF_HUB_OFFLINE="1", TQDM_DISABLE="1", NEWSCLF_CACHE=str(self.folder/"cache"), NEWSCLF_STATE=str(self.folder/"state"))
         (self.folder/"config.toml").write_text("[trainer]\nlogging_steps = 1\n")
         import matplotlib.pyplot, newsclf.cli, newsclf.data, newsclf.evaluate, newsclf.predict, newsclf.report, newsclf.run, newsclf.train # for every fork
         if not (self.folder/"tiny").exists(): assert in_child(self.make_base) == 0 # no threads in the process that forks
@@ -220,6 +220,18 @@ def kill_all(process):
     process.communicate()
 
 
+def go_on(desk, out, want, found, again):
+    "Resume an interrupted run by `again`, count how it ends, and remove it"
+    code, said = again(out, "--resume")
+    found["resumed"] += code == 0
+    found["same_weights"] += desk.weights(out) == want
+    found["same_history"] += desk.same_history(out, "whole")
+    if code: print(said, file=sys.stderr)
+    shutil.rmtree(desk.folder/out)
+    print(found, file=sys.stderr)
+    return said
+
+
 def kills(n="50", every="3"):
     dice, found = random.Random(1122), dict(kills=0, inside_a_save=0, before_the_first_checkpoint=0, while_finishing=0, resumed=0, same_weights=0, same_history=0, passed_over=0)
     with tempfile.TemporaryDirectory() as tmp:
@@ -245,14 +257,7 @@ def kills(n="50", every="3"):
             found["inside_a_save"] += any(checkpoints.glob(".step-*.tmp"))
             found["before_the_first_checkpoint"] += desk.newest(out) == 0
             found["while_finishing"] += desk.newest(out) == 120
-            code, said = desk.run(out, "--resume")
-            found["resumed"] += code == 0
-            found["passed_over"] += "passed over" in said
-            found["same_weights"] += desk.weights(out) == want
-            found["same_history"] += desk.same_history(out, "whole")
-            if code: print(said, file=sys.stderr)
-            shutil.rmtree(desk.folder/out)
-            print(found, file=sys.stderr)
+            found["passed_over"] += "passed over" in go_on(desk, out, want, found, desk.run)
     return found
 
 
@@ -276,12 +281,7 @@ def signals(n="20"):
             found["right_code"] += p.returncode == 128 + number
             found["steps_lost"] = max(found["steps_lost"], desk.history(out) - desk.newest(out))
             found["said_how_to_go_on"] += "Go on with: newsclf train" in said and "--resume" in said
-            code, said = desk.run(out, "--resume")
-            found["resumed"] += code == 0
-            found["same_weights"] += desk.weights(out) == want
-            found["same_history"] += desk.same_history(out, "whole")
-            shutil.rmtree(desk.folder/out)
-            print(found, file=sys.stderr)
+            go_on(desk, out, want, found, desk.run)
         p = desk.start("twice")
         wait_for(lambda: desk.history("twice") >= 60, p)
         was = desk.newest("twice")
@@ -424,13 +424,7 @@ def two(n="3"):
             found["kills"] += 1
             from safetensors import safe_open
             with safe_open(desk.folder/out/"checkpoints"/f"step-{desk.newest(out):06d}"/"random.safetensors", "pt") as f: found["ranks_in_the_checkpoint"] = max(found["ranks_in_the_checkpoint"], len({k.split("/")[0] for k in f.keys()}))
-            code, said = desk.launched(out, "--resume", with_=launch)
-            found["resumed"] += code == 0
-            found["same_weights"] += desk.weights(out) == want
-            found["same_history"] += desk.same_history(out, "whole")
-            if code: print(said, file=sys.stderr)
-            shutil.rmtree(desk.folder/out)
-            print(found, file=sys.stderr)
+            go_on(desk, out, want, found, partial(desk.launched, with_=launch))
     return found
 
 

@@ -1,0 +1,128 @@
+"""How often each interval holds the truth, on made-up test sets whose truth is known.
+
+    python nbs/explanations/measure_coverage.py --sets 10000 > nbs/explanations/figures/coverage.json
+
+A cell is a number of test rows and a true accuracy. The confusion of four classes is uneven, the probabilities claim too much, and there are equally
+many rows of each class. Cells with fewer than two expected errors are left out. Wilson's interval of the accuracy is not here: page evaluate sums it exactly.
+"""
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy import optimize, special, stats
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from newsclf.evaluate import calibration_error, calibration_interval, confusion_figures, effective_interval, log_t_ends, reliability, share_interval
+from newsclf.run import circumstances
+
+K, DRAWS, SHARPER = 4, 2000, 1.3
+SIZES, SHARES = (50, 100, 200, 500, 1000, 2000, 7600), (0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99)
+
+
+def cells():
+    return [(n, a) for n in SIZES for a in SHARES if n * (1 - a) >= 2]
+
+
+def of_counts(n, accuracy, sets, seed):
+    "Means over classes, and a class's own figures, which follow from confusion counts"
+    rng = np.random.default_rng(seed)
+    where = np.array([[0, 3, 4, 3], [5, 0, 3, 2], [3, 1, 0, 6], [3, 1, 6, 0]]) / 10 # of the errors of each class
+    wrong = (1 - accuracy) * np.array([0.8, 0.4, 1.5, 1.3])
+    truth = where * wrong[:, None] + np.diag(1 - wrong)
+    names = ("balanced_accuracy", "macro_precision", "macro_f1")
+    true, held, each = confusion_figures(truth), {k: 0 for k in (*names, "recall", "precision", "f1")}, n // K
+    for start in range(0, sets, 100):
+        m = min(100, sets - start)
+        counts = np.stack([rng.multinomial(each, truth[c], m) for c in range(K)], axis=1) # (sets, classes, classes)
+        drawn = confusion_figures(np.stack([rng.multinomial(each, counts[:, c] / each, (DRAWS, m)) for c in range(K)], axis=2))
+        found = confusion_figures(counts)
+        for k in names:
+            ends = np.array([effective_interval(v, s, n) for v, s in zip(found[k], drawn[k].std(0))])
+            held[k] += int(((ends[:, 0] <= true[k]) & (true[k] <= ends[:, 1])).sum())
+        c = 2 # the class with most errors
+        right, said = counts[:, c, c], counts[:, :, c].sum(1)
+        for k, tries, back in (("recall", np.full(m, each), lambda v: v), ("precision", said, lambda v: v), ("f1", each + said - right, lambda v: 2 * v / (1 + v))):
+            ends = [[back(e) for e in share_interval(r, t)] if t else [0, 1] for r, t in zip(right, tries)]
+            held[k] += sum(lo <= true[k][c] <= hi for lo, hi in ends)
+    return {k: v / sets for k, v in held.items()}
+
+
+def margin(accuracy):
+    "Distance of class centres at which the best guess is right so often"
+    def right(m): return np.trapezoid(stats.norm.pdf(t - m) * stats.norm.cdf(t)**(K - 1), t) - accuracy
+    t = np.linspace(-8, 14, 4001)
+    return optimize.brentq(right, 0.01, 8)
+
+
+def forecasts(labels, m, sets, rng):
+    "True and claimed probabilities of classes that are clouds around their centres, (sets, rows, classes)"
+    x = rng.standard_normal((sets, len(labels), K), dtype=np.float32)
+    x[:, np.arange(len(labels)), labels] += np.float32(m)
+    return special.softmax(m * x, axis=-1), special.softmax(SHARPER * m * x, axis=-1)
+
+
+def losses(p, labels):
+    own = p[:, np.arange(len(labels)), labels]
+    return dict(log_loss=-np.log(np.maximum(own, 1e-30)), brier=(p**2).sum(-1) - 2 * own + 1)
+
+
+def of_losses(n, accuracy, sets, seed):
+    "Means over rows. The draws are the same for all test sets of a cell, so that they are a product of matrices"
+    rng, m, each = np.random.default_rng(seed), margin(accuracy), n // K
+    labels = np.repeat(np.arange(K), each)
+    many = np.repeat(np.arange(K), 50_000)
+    big = [losses(forecasts(many, m, 1, rng)[1], many) for _ in range(10)]
+    true = {k: np.mean([b[k].astype(np.float64).mean() for b in big]) for k in ("log_loss", "brier")}
+    weights = [np.stack([np.bincount(d, minlength=each) for d in rng.integers(0, each, (DRAWS, each))]).astype(np.float32) for _ in range(K)]
+    weights = [np.vstack([np.ones((1, each), np.float32), w]) for w in weights] # the first is of the rows themselves
+    held = dict(log_loss=0, brier=0)
+    step = max(1, min(500, 2_000_000 // n))
+    for start in range(0, sets, step):
+        now = min(step, sets - start)
+        for k, v in losses(forecasts(labels, m, now, rng)[1], labels).items():
+            scale, mean, variance = v.mean(), 0.0, 0.0
+            for c in range(K):
+                part = (v[:, labels == c] / scale).T.astype(np.float32)
+                first, second = weights[c] @ part / each, weights[c] @ part**2 / each
+                mean, variance = mean + first / K, variance + np.maximum(second - first**2, 0) / (each - 1) / K**2
+            ends = log_t_ends(mean.astype(np.float64), variance.astype(np.float64)) * scale
+            held[k] += int(((ends[0] <= true[k]) & (true[k] <= ends[1])).sum())
+    return {k: v / sets for k, v in held.items()}
+
+
+def of_calibration(n, accuracy, sets, seed):
+    "The calibration error: its truth is that of the very bins that a test set gives"
+    rng, m = np.random.default_rng(seed), margin(accuracy)
+    true, claimed = forecasts(rng.integers(0, K, 500_000), m, 1, rng)
+    said, sure = claimed[0].argmax(1), claimed[0].max(1).astype(np.float64)
+    order = np.argsort(sure)
+    level, gap = sure[order], np.concatenate([[0], np.cumsum(true[0][np.arange(len(said)), said].astype(np.float64)[order] - sure[order])])
+    held = 0
+    for i in range(sets):
+        labels = rng.integers(0, K, n)
+        p = forecasts(labels, m, 1, rng)[1][0].astype(np.float64)
+        bins = reliability(p, labels)
+        cut = np.sort(p.max(1))[np.cumsum(bins["rows"])[:-1]]
+        at = np.concatenate([[0], np.searchsorted(level, cut), [len(level)]])
+        truth = np.abs(np.diff(gap[at])).sum() / len(level)
+        lo, hi = calibration_interval(bins, seed=i)["interval"]
+        held += lo <= truth <= hi
+    return dict(ece=held / sets)
+
+
+if __name__ == "__main__":
+    args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    args.add_argument("--sets", type=int, default=10_000, help="test sets a cell")
+    args.add_argument("--ece-sets", type=int, default=1000, help="the same for the calibration error, which takes longer")
+    args.add_argument("--parts", default="counts,losses,calibration")
+    args = args.parse_args()
+    found = []
+    for n, a in cells():
+        cell = dict(rows=n // K * K, accuracy=a, expected_errors=round(n // K * K * (1 - a), 1))
+        for part, work, sets in (("counts", of_counts, args.sets), ("losses", of_losses, args.sets), ("calibration", of_calibration, args.ece_sets)):
+            if part in args.parts.split(","): cell |= work(n // K * K, a, sets, 1122 + n + int(1000 * a))
+        found.append(cell)
+        print(cell, file=sys.stderr)
+    print(json.dumps(dict(sets=args.sets, ece_sets=args.ece_sets, draws=DRAWS, cells=found, seed=1122, **circumstances("python nbs/explanations/measure_coverage.py " + " ".join(sys.argv[1:]))), indent=1))
