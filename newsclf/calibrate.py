@@ -6,7 +6,7 @@
 __all__ = ['WRONG', 'COVERAGES', 'calibration_half', 'temperature_loss', 'temperature_ends', 'fit_temperature',
            'conformal_threshold', 'conformal_sets', 'set_figures', 'threshold_path', 'choose_threshold', 'fit_filing',
            'filing_figures', 'risk_coverage', 'calibrate', 'uncalibrated', 'decision_figures', 'format_calibration',
-           'study_splits', 'filed_rightly']
+           'study_splits', 'filed_rightly', 'format_study']
 
 # %% ../nbs/07_calibrate.ipynb #6ad0ecfb
 import numpy as np
@@ -247,3 +247,13 @@ def filed_rightly(logits, labels, threshold):
     p = np.exp(logits - logits.max(1, keepdims=True)); p /= p.sum(1, keepdims=True)
     filed = p.max(1) >= threshold
     return float((p.argmax(1) == labels)[filed].mean()) if filed.any() else None
+
+# %% ../nbs/07_calibrate.ipynb #bb9995ec
+def format_study(
+    s:dict, # From `study_splits`
+)->list[str]: # Lines
+    "A study in words"
+    none = f" (in {s['filed_none']} splits nothing)" if s["filed_none"] else ""
+    return [f"{s['splits']} splits of {s['rows']:,} rows: temperature {s['temperature']:.3f}, log-loss {s['log_loss_before']:.4f} to {s['log_loss_after']:.4f}, calibration error {s['ece_before']:.2%} to {s['ece_after']:.2%} on rows that took no part",
+            *(f"sets for {float(c):.0%}: {s[f'coverage_{c}']:.2%} hold the true class" for c in ("0.95","0.99") if s.get(f"coverage_{c}") is not None),
+            f"filed alone, {100*s['asked_precision']:g}% right with {s['confidence']:.0%} confidence: {s['share_filed']:.1%} of the rows{none}; falls short in {s['short_on_all_rows']} splits, counted on all rows"]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'bench', 'BAD_PAIRS', 'SYSTEM', 'common', 'train', 'check', 'audit', 'chosen_run', 'predict', 'evaluate',
-           'fetch', 'runs', 'verify', 'bench_training', 'bad_versions', 'doctor', 'fail', 'main']
+           'compare', 'fetch', 'runs', 'verify', 'bench_training', 'bad_versions', 'doctor', 'fail', 'main']
 
 # %% ../nbs/17_cli.ipynb #23c527b5
 import errno, sys
@@ -160,22 +160,39 @@ def evaluate(
     encoding:Annotated[Optional[str], typer.Option(help="Encoding of the file [utf-8]")]=None,
     delimiter:Annotated[Optional[str], typer.Option(help="What divides columns [a comma in .csv, a tab in .tsv]")]=None,
     bad_rows:Annotated[Optional[str], typer.Option(help="error or quarantine [error]")]=None,
+    predictions:Annotated[Optional[Path], typer.Option(help="A table of anybody's predictions in place of a model: label, text or id, and a probability for each class name")]=None,
     output:Annotated[Optional[Path], typer.Option("--output", "-o", help="JSON file for the figures")]=None,
     device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]="auto",
     pipeline:Annotated[bool, typer.Option("--pipeline", help="Also ask transformers' pipeline the same texts, and compare every answer")]=False,
+    study:Annotated[bool, typer.Option("--study", help="Also cut the test in two a hundred times, to see whether calibration keeps its promises; counts as a look, stores nothing")]=False,
 ):
     "Test a trained model on a data set's test file."
     import json
-    from newsclf.run import decision_words, evaluate_folder
+    from newsclf.run import evaluate_folder, evaluate_predictions, format_evaluation
     if output and output.exists(): raise UserError("the file exists", "a new file", str(output))
-    from newsclf.data import format_account
-    from newsclf.evaluate import format_report
-    from newsclf.vault import format_looks
-    result = evaluate_folder(chosen_run(model), data, device, pipeline, text=text, label=label, encoding=encoding, delimiter=delimiter, bad_rows=bad_rows)
-    if result["account"]["quarantined"]: print(format_account(result["account"]))
-    print("\n".join([format_report(result["test"]), *(decision_words(result) if "filing" in result else []), format_looks(result["looks"])]))
-    if pipeline: print("\npipeline: {other_labels:,} other labels in {rows:,} rows, probabilities differ by {largest_difference:.1e} at most".format(**result["pipeline"]))
+    if predictions and (model or pipeline or study): raise UserError("--predictions and a model", "one of the two", do="A table of predictions is evaluated alone")
+    reading = dict(encoding=encoding, delimiter=delimiter)
+    result = evaluate_predictions(predictions, **{k:v for k,v in reading.items() if v}) if predictions else evaluate_folder(chosen_run(model), data, device, pipeline, study, text=text, label=label, bad_rows=bad_rows, **reading)
+    print(format_evaluation(result))
     if output: write_text(output, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+# %% ../nbs/17_cli.ipynb #91b99b0a
+@app.command()
+def compare(
+    a:Annotated[str, typer.Argument(help="A run or a table of predictions; several seeds of one way to train, divided by commas")],
+    b:Annotated[str, typer.Argument(help="What it is compared with, likewise")],
+    common:Annotated[bool, typer.Option("--common", help="Go on with the rows that both have, where their tests differ")]=False,
+    output:Annotated[Optional[Path], typer.Option("--output", "-o", help="JSON file for the figures")]=None,
+):
+    "Which of two models is better on one test, and whether its rows can tell."
+    import json
+    from newsclf.compare import format_comparison
+    from newsclf.run import compare_runs
+    from newsclf.vault import format_looks
+    if output and output.exists(): raise UserError("the file exists", "a new file", str(output))
+    found = compare_runs(a, b, common)
+    print(format_looks(found["looks"]) + "\n\n" + format_comparison(found))
+    if output: write_text(output, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 # %% ../nbs/17_cli.ipynb #84565a35
 @app.command()

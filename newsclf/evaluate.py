@@ -157,14 +157,13 @@ def calibration_interval(
     confidence:float=0.95, # Share of intervals that hold the truth
 )->dict: # interval: lower and upper end; by_chance: the mean ECE of a model without fault
     "Which true calibration errors agree with the seen one, by inverting a test"
-    gap,spread,weight = np.subtract(bins["accuracy"], bins["confidence"]), np.array(bins["spread"]), np.array(bins["rows"]) / sum(bins["rows"])
-    seen,noise = calibration_error(bins), np.random.default_rng(seed).standard_normal((draws, len(gap))) * spread
-    factors = np.concatenate([np.linspace(0, 1.5, 76), np.linspace(1.55, 4, 50)])
-    would = np.array([np.abs(f*gap + noise) @ weight for f in factors]) # (factors, draws)
-    tail = (1 - confidence) / 2
-    allowed = factors[((would >= seen).mean(1) > tail) & ((would <= seen).mean(1) > tail)]
-    ends = [float(allowed.min() * seen), float(allowed.max() * seen)] if len(allowed) else [0.0, seen]
-    return dict(interval=ends, by_chance=float(would[0].mean()))
+    spread,weight,seen = np.array(bins["spread"]), np.array(bins["rows"]) / sum(bins["rows"]), calibration_error(bins)
+    noise = np.random.default_rng(seed).standard_normal((draws, len(spread))) * spread
+    chance = float((np.abs(noise) @ weight).mean())
+    true = np.linspace(0, seen + 2*chance, 201)
+    would = np.array([np.abs(t + noise) @ weight for t in true]) # (true errors, draws)
+    allowed = true[((would >= seen).mean(1) > (1-confidence)/2) & ((would <= seen).mean(1) > (1-confidence)/2)]
+    return dict(interval=[float(allowed.min()), float(allowed.max())] if len(allowed) else [0.0, chance], by_chance=chance)
 
 # %% ../nbs/06_evaluate.ipynb #ec8299d7
 def figure(name, value, interval): return {name:None if np.isnan(value) else float(value), f"{name}_interval_95":interval}

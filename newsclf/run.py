@@ -8,8 +8,9 @@ __all__ = ['CHECKPOINTS', 'MARK', 'new_run_name', 'check_free', 'claim_folder', 
            'Clock', 'group_by_copies', 'cut_validation', 'prepare', 'evaluate_part', 'save_predictions', 'run_job',
            'clear_unfinished', 'already_finished', 'no_keeper', 'make_keeper', 'tokenize_rows', 'train_rows',
            'calibrate_model', 'save_and_compare', 'test_slices', 'test_figures', 'evaluate_run', 'decision_words',
-           'closing_words', 'evaluate_folder', 'read_for_audit', 'audit_lengths', 'run_audit', 'list_runs',
-           'format_runs', 'newest_run']
+           'closing_words', 'evaluate_folder', 'read_predictions', 'pd_numbers', 'evaluate_predictions',
+           'format_evaluation', 'side_predictions', 'compare_runs', 'read_for_audit', 'audit_lengths', 'run_audit',
+           'list_runs', 'format_runs', 'newest_run']
 
 # %% ../nbs/12_run.ipynb #52f23288
 import datetime, json, shlex, shutil, subprocess, sys, time
@@ -17,7 +18,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 import numpy as np
-from .core import LOCK, Config, UserError, atomic_path, choose_device, choose_precision, file_digest, json_lines, list_files, machine, make_config, need_disk, own_folder, process_rank, read_sealed_json, sealed_json, set_seed, set_threads, show_bars, user_path, versions, write_text
+from .core import LOCK, Config, UserError, atomic_path, choose_device, choose_precision, file_digest, json_lines, list_files, machine, make_config, need_disk, own_folder, process_rank, read_sealed_json, sealed_json, set_seed, set_threads, show_bars, text_digests, user_path, versions, write_text
 
 # %% ../nbs/12_run.ipynb #70e632d2
 def new_run_name(
@@ -269,11 +270,11 @@ def run_job(
         if rank: return out
         with clock("calibrate"): calibration = calibrate_model(model, tokenizer, news, cfg, say)
         with clock("save"): predictor,gap = save_and_compare(model, tokenizer, news, out, cfg, chosen, calibration, say)
-        with clock("evaluate"): metrics = evaluate_run(predictor, news, out, calibration, say)
+        with clock("evaluate"): metrics,looks = evaluate_run(predictor, news, out, calibration, say)
         manifest = dict(newsclf="run", **circumstances(command, started), seed=cfg.seed, config=recorded(cfg), **chosen, processes=ranks,
                         data=dict(kind=news.kind, sources=news.sources, classes=news.names, accounts=news.accounts, rows={p:len(d) for p,d in news.parts.items()}),
                         base=dict(name=without_path(cfg.model), parameters=sum(p.numel() for p in model.parameters()), sha256=weights),
-                        training=training, calibration=calibration, looks=metrics["looks"], saved_model_difference=gap, seconds=clock.seconds, files=run_files(out))
+                        training=training, calibration=calibration, looks=looks, saved_model_difference=gap, seconds=clock.seconds, files=run_files(out))
         write_text(out/"manifest.json", sealed_json(manifest))
         shutil.rmtree(out/CHECKPOINTS, ignore_errors=True)
     say(closing_words(metrics, out, clock))
@@ -410,15 +411,15 @@ def evaluate_run(predictor, news, out, calibration, say=print):
     from newsclf.vault import record_look
     def ask(part): return evaluate_part(predictor, news.parts[part], lambda b: tqdm(b, desc=part, disable=not show_bars(), leave=False))
     test = news.parts["test"]
-    metrics = dict(validation=ask("validation")[0], calibration=calibration)
+    looks = record_look(test["digest"][:], "train", file_digest(out/"model"/"model.safetensors"), "held out" if news.held_out else "file", say)
+    metrics = dict(validation=ask("validation")[0], calibration=calibration, looks={k:v for k,v in looks.items() if k not in ("digests","history")})
     proba = ask("test")[1]
     metrics |= test_figures(proba, test, predictor.names, calibration, copied_rows(news.parts["train"]["text"][:], test["text"][:]))
-    metrics["looks"] = record_look(test["digest"][:], "train", file_digest(out/"model"/"model.safetensors"), "held out" if news.held_out else "file", say)
     save_predictions(proba, test, predictor.names, out/"predictions.parquet")
     write_text(out/"metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
     write_text(out/"report.txt", format_report(metrics["test"]) + "\n")
     write_text(out/"confusion.svg", draw_confusion(metrics["test"], f"{metrics['test']['rows']:,} test rows"))
-    return metrics
+    return metrics, looks
 
 # %% ../nbs/12_run.ipynb #2588f7bc
 def decision_words(
@@ -449,12 +450,14 @@ def evaluate_folder(
     data:str="sample", # 'sample', a folder with a test file, or one file
     device:str="auto", # auto, cuda, mps or cpu
     pipeline:bool=False, # Also ask transformers' pipeline the same, and compare
+    study:bool=False, # Also cut the test in two, a hundred times, to see whether calibration keeps its promises
     say=print, # Takes lines for the user
     **reading, # text, label, encoding, delimiter, bad_rows: as in `Config`
-)->dict: # From `test_figures`; pipeline: from `compare_with_pipeline`, if asked for; looks, account, digests and circumstances
+)->dict: # From `test_figures`; pipeline: from `compare_with_pipeline` and study: from `study_splits`, if asked for; looks, account, digests and circumstances
     "Figures of a saved model on a data set's test file"
     from newsclf.data import find_parts, read_classes, read_news
     from newsclf.predict import Predictor, compare_with_pipeline
+    from newsclf.calibrate import study_splits, uncalibrated
     from newsclf.vault import record_look
     cfg = make_config(data=data, **reading)
     parts,listed = find_parts(data)
@@ -466,12 +469,101 @@ def evaluate_folder(
     df,_,table = read_news(path, replace(cfg, clean="none"), (names, written))
     from datasets import Dataset
     rows = Dataset.from_pandas(df, preserve_index=False)
+    digests = {p.name:file_digest(p) for p in (path, predictor.folder/"model.safetensors")}
+    looks = record_look(df["digest"].tolist(), "study" if study else "evaluate", digests["model.safetensors"], "file" if "test" in parts else "table", say)
     proba = evaluate_part(predictor, rows)[1]
     found = test_figures(proba, rows, predictor.names, predictor.calibration)
     if pipeline: found["pipeline"] = compare_with_pipeline(predictor, df["text"].tolist(), proba)
-    digests = {p.name:file_digest(p) for p in (path, predictor.folder/"model.safetensors")}
-    looks = record_look(df["digest"].tolist(), "evaluate", digests["model.safetensors"], "file" if "test" in parts else "table", say)
+    if study: found["study"] = study_splits(uncalibrated(proba, predictor.calibration["temperature"]["temperature"] if predictor.calibration else 1.0), df["label"].to_numpy(), seed=cfg.seed)
     return found | circumstances() | dict(looks=looks, account=table.account(), digests=digests)
+
+# %% ../nbs/12_run.ipynb #ad6ac932
+def read_predictions(
+    path, # A table: label; text, digest or id; and a column for each class, called by its name or p_NAME
+    encoding:str="utf-8", # Declared
+    delimiter:str="", # Empty for what the ending says
+): # (`DataFrame` with digest, label, predicted and p_NAME columns; (rows, classes) probabilities; (rows,) class indices; class names)
+    "Read a table of predictions"
+    from newsclf.data import read_table
+    df,where = read_table(path, True, encoding, delimiter), str(path)
+    if "label" not in df.columns: raise UserError("no column label", "the true class of each row", where)
+    key = next((k for k in ("digest","text","id") if k in df.columns), None)
+    if key is None: raise UserError("no column text or id", "what a row is known by", where)
+    given = [c for c in df.columns if c.startswith("p_")] or [c for c in df.columns if c in set(df["label"])]
+    names = [c.removeprefix("p_") for c in given]
+    for name in dict.fromkeys(df["label"]):
+        if name not in names: raise UserError(f"no probabilities for class {name!r}", "a column for each class, called by its name", where)
+    if len(names) < 2: raise UserError(f"{len(names)} columns of probabilities", "one for each class", where)
+    proba = df[given].apply(pd_numbers).to_numpy(dtype=np.float64, copy=True)
+    bad = np.flatnonzero(~(np.isfinite(proba).all(1) & (proba >= 0).all(1) & (abs(proba.sum(1) - 1) <= 1e-3)))
+    if len(bad): raise UserError(f"{', '.join(map(str, df[given].iloc[bad[0]]))} in row {bad[0] + 1:,}", "probabilities that sum to 1", where)
+    proba /= proba.sum(1, keepdims=True)
+    table = df[["label"]].assign(digest=df[key] if key == "digest" else text_digests(df[key]), predicted=[names[i] for i in proba.argmax(1)])
+    for i,n in enumerate(names): table[f"p_{n}"] = proba[:,i]
+    return table, proba, np.array([names.index(x) for x in df["label"]]), names
+
+def pd_numbers(column):
+    "Numbers of a column of text; nan for what is none"
+    import pandas as pd
+    return pd.to_numeric(column, errors="coerce")
+
+def evaluate_predictions(
+    path, # As `read_predictions` takes it
+    encoding:str="utf-8", # Declared
+    delimiter:str="", # Empty for what the ending says
+    say=print, # Takes lines for the user
+)->dict: # test: from `score`; risk_coverage; looks, digests and circumstances
+    "Figures of a table of predictions"
+    from newsclf.calibrate import risk_coverage
+    from newsclf.evaluate import score
+    from newsclf.vault import record_look
+    table,proba,labels,names = read_predictions(path, encoding, delimiter)
+    looks = record_look(table["digest"].tolist(), "evaluate", file_digest(path), "table", say)
+    return dict(test=score(proba, labels, names), risk_coverage=risk_coverage(proba, labels), looks=looks) | circumstances() | dict(digests={Path(path).name:file_digest(path)})
+
+# %% ../nbs/12_run.ipynb #b1d8bf02
+def format_evaluation(
+    found:dict, # From `evaluate_folder` or `evaluate_predictions`
+)->str:
+    "All that an evaluation found, for the screen"
+    from newsclf.calibrate import format_study
+    from newsclf.data import format_account
+    from newsclf.evaluate import format_report
+    from newsclf.vault import format_looks
+    account,pipeline = found.get("account"), found.get("pipeline")
+    lines = [format_account(account)] if account and account["quarantined"] else []
+    lines += [format_report(found["test"]), *(decision_words(found) if "filing" in found else []), format_looks(found["looks"])]
+    if "study" in found: lines += ["", *format_study(found["study"])]
+    if pipeline: lines += ["", "pipeline: {other_labels:,} other labels in {rows:,} rows, probabilities differ by {largest_difference:.1e} at most".format(**pipeline)]
+    return "\n".join(lines)
+
+# %% ../nbs/12_run.ipynb #0c5cd113
+def side_predictions(
+    side:str, # Runs or tables of predictions, divided by commas
+): # (their `DataFrame`s, digest of each model's weights or of the table)
+    "The predictions of one side of a comparison"
+    tables,models = [], []
+    for word in filter(None, map(str.strip, str(side).split(","))):
+        path = user_path(word)
+        if path.is_dir() and not (path/"predictions.parquet").is_file(): raise UserError("no predictions.parquet", "a finished run, or a table of predictions", str(path), "See 'newsclf runs'")
+        tables.append(read_predictions(path/"predictions.parquet" if path.is_dir() else path)[0])
+        models.append(file_digest(path/"model"/"model.safetensors" if path.is_dir() else path))
+    if not tables: raise UserError("a side without a run", "a run or a table of predictions", do="Type: newsclf compare runs/2026-11-23-1 runs/2026-11-23-2")
+    return tables, models
+
+def compare_runs(
+    a:str, # Runs or tables of predictions, divided by commas
+    b:str, # Likewise
+    common:bool=False, # Go on with the rows that both have
+    say=print, # Takes lines for the user
+)->dict: # From `compare_predictions`, with looks and circumstances
+    "Which of two sides is better on a test, and whether its rows can tell"
+    from newsclf.compare import compare_predictions
+    from newsclf.vault import record_look
+    (left,models),(right,more) = side_predictions(a), side_predictions(b)
+    found = compare_predictions(left, right, common=common)
+    for m in dict.fromkeys(models + more): looks = record_look(left[0]["digest"].tolist(), "compare", m, "table", say)
+    return found | dict(sides=dict(A=without_path(a), B=without_path(b)), looks=looks) | circumstances()
 
 # %% ../nbs/12_run.ipynb #6d993f5d
 def read_for_audit(

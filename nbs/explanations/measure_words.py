@@ -89,9 +89,8 @@ def timed(f, *args):
 def figures(rankings, seconds):
     falls = joint_falls(predictor.predict_proba, texts, rankings, TOP, DRAWS, a.seed)
     passed = round(len(texts) * beats_random(falls))
-    others = falls[:, 1:].mean(1)
-    return dict(passed=passed, share=passed/len(texts), interval_95=share_interval(passed, len(texts)), mean_fall=float(falls[:, 0].mean()), mean_fall_of_random=float(others.mean()),
-                median_fall=float(np.median(falls[:, 0])), seconds_an_article=round(seconds, 4))
+    return dict(passed=passed, share=round(passed/len(texts), 4), interval_95=[round(x, 4) for x in share_interval(passed, len(texts))],
+                mean_fall=round(float(falls[:, 0].mean()), 4), mean_fall_of_random=round(float(falls[:, 1:].mean()), 4), seconds_an_article=round(seconds, 4))
 
 
 def fits(text): return len({text[s:e].casefold() for s, e in words_of(text)}) > TOP and len(read_tokens(text)[1]) < tokenizer.model_max_length
@@ -117,7 +116,7 @@ for t in texts[:20]:
     predictor.explain([t])
     alone.append(time.perf_counter() - start)
 proba = predictor.predict_proba(texts).max(1)
-print(json.dumps(dict(articles=len(texts), passed_over=drawn[-1][0] + 1 - len(drawn), words_an_article=float(np.mean([len(ws) for ws in words])), top=TOP, draws=DRAWS, seed=a.seed,
-    mean_probability=float(proba.mean()), methods=methods, explain_one_seconds_median=round(float(np.median(alone)), 4), device=[predictor.device, predictor.reason],
+print(json.dumps(dict(articles=len(texts), passed_over=drawn[-1][0] + 1 - len(drawn), words_an_article=round(float(np.mean([len(ws) for ws in words])), 1), top=TOP, draws=DRAWS, seed=a.seed,
+    mean_probability=round(float(proba.mean()), 4), methods=methods, explain_one_seconds_median=round(float(np.median(alone)), 4), device=[predictor.device, predictor.reason],
     digests={p.name: file_digest(p) for p in (parts["test"], predictor.folder/"model.safetensors")})
     | circumstances(f"python nbs/explanations/measure_words.py {Path(a.run).name} {Path(a.data).name} --rows {a.rows}"), indent=1))
