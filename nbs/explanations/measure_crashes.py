@@ -414,7 +414,9 @@ def two(n="3"):
         for i in range(int(n)):
             out, at = f"two-{i}", dice.randrange(20, 80)
             p = desk.launch(out, with_=launch)
-            wait_for(lambda: desk.history(out) >= at, p)
+            if not wait_for(lambda: desk.history(out) >= at, p):
+                kill_all(p) if p.poll() is None else print(p.communicate()[0], file=sys.stderr)
+                raise RuntimeError(f"it did not come to step {at}")
             workers = [c for c in psutil.Process(p.pid).children(recursive=True) if "RANK" in c.environ()]
             victim = next(c for c in workers if c.environ()["RANK"] == str(i % 2))
             victim.kill()
