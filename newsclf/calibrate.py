@@ -6,7 +6,7 @@
 __all__ = ['WRONG', 'COVERAGES', 'calibration_half', 'temperature_loss', 'temperature_ends', 'fit_temperature',
            'conformal_threshold', 'conformal_sets', 'set_figures', 'threshold_path', 'choose_threshold', 'fit_filing',
            'filing_figures', 'risk_coverage', 'calibrate', 'uncalibrated', 'decision_figures', 'format_calibration',
-           'study_splits', 'filed_rightly', 'format_study']
+           'heated', 'study_splits', 'format_study']
 
 # %% ../nbs/07_calibrate.ipynb #6ad0ecfb
 import numpy as np
@@ -93,15 +93,15 @@ def set_figures(
 
 # %% ../nbs/07_calibrate.ipynb #ee6b6687
 def threshold_path(
-    other, # (rows,) confidences of rows other than the calibration rows
-    n:int, # Calibration rows
+    sure, # (rows,) confidences of rows other than the calibration rows
+    right, # (rows,) were their answers right
     precision:float, # Share of right ones among what is filed alone
-    confidence:float, # In that claim
 )->np.ndarray: # From strict to lenient
-    "Thresholds to test, each letting about half a percent more pass"
-    least = np.log(1 - confidence) / np.log(precision) # rows without a wrong one that would show it
-    first = min(1.0, max(least, min(4*least, n/2)) / n) # strict, but not so strict that one unlucky row decides
-    return np.quantile(other, 1 - np.arange(first, 1.0025, 0.005).clip(max=1))
+    "Thresholds to test, each letting about half a percent more pass, from the one that these rows speak for most clearly"
+    from scipy.stats import binom
+    path = np.quantile(sure, 1 - np.arange(0.005, 1.0025, 0.005).clip(max=1))
+    filed = sure >= path[:,None]
+    return path[binom.cdf((filed & ~right).sum(1), filed.sum(1), 1 - precision).argmin():]
 
 def choose_threshold(
     sure, # (rows,) confidence of each calibration row
@@ -124,7 +124,8 @@ def choose_threshold(
 def fit_filing(
     proba, # (rows, classes) on calibration rows
     labels, # (rows,) class indices
-    other, # (rows, classes) probabilities of other rows, whose labels are not needed
+    other, # (rows, classes) probabilities of other rows, which settle what is tested
+    other_labels, # (rows,) their class indices
     precision:float=0.99, # Share of right ones among what is filed alone
     confidence:float=0.95, # In that claim
 )->dict: # threshold, passed, wrong, rows, precision, confidence, says
@@ -132,7 +133,7 @@ def fit_filing(
     for name,v in (("precision",precision),("confidence",confidence)):
         if not 0.5 <= v < 1: raise UserError(f"{name} {v}", "from 0.5 to below 1, as 0.99")
     sure,right = proba.max(1), proba.argmax(1) == labels
-    found = choose_threshold(sure, right, threshold_path(other.max(1), len(labels), precision, confidence), precision, confidence) if len(labels) and len(other) else dict(threshold=None, passed=0, wrong=0)
+    found = choose_threshold(sure, right, threshold_path(other.max(1), other.argmax(1) == other_labels, precision), precision, confidence) if len(labels) and len(other) else dict(threshold=None, passed=0, wrong=0)
     least = int(np.ceil(np.log(1 - confidence) / np.log(precision)))
     if found["threshold"] is not None: says = f"with {confidence:.0%} confidence at least {100*precision:g}% of what is filed alone is right, as long as new articles are like the calibration rows"
     elif len(labels) < least: says = f"{len(labels):,} calibration rows cannot show {100*precision:g}%: {least:,} without a wrong one would be needed; all articles go to an editor"
@@ -173,6 +174,7 @@ def calibrate(
     logits, # (rows, classes) on calibration rows
     labels, # (rows,) class indices
     other, # (rows, classes) logits of the other half of the validation rows
+    other_labels, # (rows,) their class indices
     precision:float=0.99, # Share of right ones among what is filed alone
     confidence:float=0.95, # In that claim
 )->dict: # temperature: from `fit_temperature`; sets: coverage to threshold, None where the rows are too few; filing: from `fit_filing`
@@ -184,7 +186,7 @@ def calibrate(
     for c in COVERAGES:
         try: sets[f"{c:g}"] = conformal_threshold(proba, labels, c)
         except UserError: sets[f"{c:g}"] = None
-    return dict(temperature=fit, sets=sets, filing=fit_filing(proba, labels, others, precision, confidence))
+    return dict(temperature=fit, sets=sets, filing=fit_filing(proba, labels, others, np.asarray(other_labels), precision, confidence))
 
 # %% ../nbs/07_calibrate.ipynb #f297e971
 def uncalibrated(
@@ -218,6 +220,11 @@ def format_calibration(
     return [moved, filed + f["says"]]
 
 # %% ../nbs/07_calibrate.ipynb #339bf4db
+def heated(logits, temperature):
+    "Probabilities at a temperature"
+    from scipy.special import softmax
+    return softmax(logits / temperature, axis=1)
+
 def study_splits(
     proba, # (rows, classes) before any temperature
     labels, # (rows,) class indices
@@ -226,27 +233,24 @@ def study_splits(
     precision:float=0.99, # Share of right ones among what is filed alone
     confidence:float=0.95, # In that claim
 )->dict: # Means over the splits, and in how many of them the promise was not kept
-    "Fit on one half of the rows, count on the other, again and again"
+    "Fit on some of the rows, count on others, again and again"
     logits,labels,rng,out = np.log(np.maximum(proba, np.finfo(np.float64).tiny)), np.asarray(labels), np.random.default_rng(seed), []
+    names = [str(i) for i in range(proba.shape[1])]
     for _ in range(splits):
-        fit,new = np.split(rng.permutation(len(labels)), [len(labels) // 2])
-        found = calibrate(logits[fit], labels[fit], logits[new], precision, confidence)
-        calm = np.exp(logits[new] / (t := found["temperature"]["temperature"])); calm /= calm.sum(1, keepdims=True)
-        deeds = decision_figures(calm, labels[new], [str(i) for i in range(proba.shape[1])], found)
-        filing,after = deeds["filing"], dict(log_loss=float(row_losses(calm, labels[new])["log_loss"].mean()), ece=calibration_error(reliability(calm, labels[new])))
+        fit,other,new = np.split(rng.permutation(len(labels)), [2 * len(labels) // 5, 4 * len(labels) // 5])
+        found = calibrate(logits[fit], labels[fit], logits[other], labels[other], precision, confidence)
+        filing = filing_figures(heated(logits[new], t := found["temperature"]["temperature"]), labels[new], names, found["filing"]["threshold"])
+        new = np.concatenate([other, new])
+        calm = heated(logits[new], t)
+        deeds,after = decision_figures(calm, labels[new], names, found), dict(log_loss=float(row_losses(calm, labels[new])["log_loss"].mean()), ece=calibration_error(reliability(calm, labels[new])))
         out.append(dict(temperature=t, log_loss_fit_before=found["temperature"]["log_loss_before"], log_loss_fit_after=found["temperature"]["log_loss_after"],
-            share_filed=filing["share_filed"], precision=filing["precision"], wrong=filing["filed"] - filing["right"], filed=filing["filed"], right_everywhere=None if (c := found["filing"]["threshold"]) is None else filed_rightly(logits / t, labels, c))
+            share_filed=filing["share_filed"], precision=filing["precision"], wrong=filing["filed"] - filing["right"], filed=filing["filed"], right_everywhere=filing_figures(heated(logits, t), labels, names, found["filing"]["threshold"])["precision"])
             | {f"{k}_before":deeds["before"][k] for k in after} | {f"{k}_after":v for k,v in after.items()} | {f"coverage_{c}":s and s["coverage"] for c,s in deeds["sets"].items()} | {f"mean_size_{c}":s and s["mean_size"] for c,s in deeds["sets"].items()})
     def mean(k): return float(np.mean(v)) if (v := [o[k] for o in out if o[k] is not None]) else None
     short = {k:sum(o[k] is not None and o[k] < precision for o in out) for k in ("precision","right_everywhere")}
     return dict(splits=splits, rows=len(labels), asked_precision=precision, confidence=confidence, filed_none=sum(o["share_filed"] == 0 for o in out), short_on_new_rows=short["precision"], short_on_all_rows=short["right_everywhere"],
                 loss_rose=sum(o["log_loss_fit_after"] > o["log_loss_fit_before"] for o in out)) | {k:mean(k) for k in out[0]}
 
-def filed_rightly(logits, labels, threshold):
-    "Share of right ones among all rows that a threshold files"
-    p = np.exp(logits - logits.max(1, keepdims=True)); p /= p.sum(1, keepdims=True)
-    filed = p.max(1) >= threshold
-    return float((p.argmax(1) == labels)[filed].mean()) if filed.any() else None
 
 # %% ../nbs/07_calibrate.ipynb #bb9995ec
 def format_study(

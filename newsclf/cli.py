@@ -62,12 +62,13 @@ def train(
     test_size:Annotated[Optional[float], typer.Option(help="Share kept for the test, where there is no test file [0.1]")]=None,
     file_precision:Annotated[Optional[float], typer.Option(help="Share that must be right of what may be filed without an editor; the threshold for it is fitted and kept with the model [0.99]")]=None,
     file_confidence:Annotated[Optional[float], typer.Option(help="Confidence with which that is claimed [0.95]")]=None,
+    texts:Annotated[bool, typer.Option("--texts/--no-texts", help="Whether the report shows articles")]=True,
 ):
     "Train, evaluate and save a classifier; alone it does the whole job on the bundled sample."
-    flags = dict(locals()); preset,config,out,resume = (flags.pop(k) for k in ("preset","config","out","resume"))
+    flags = dict(locals()); preset,config,out,resume,texts = (flags.pop(k) for k in ("preset","config","out","resume","texts"))
     cfg = make_config(preset, config, **flags)
     from newsclf.run import run_job
-    run_job(cfg, out, resume=resume)
+    run_job(cfg, out, resume=resume, texts=texts)
 
 # %% ../nbs/17_cli.ipynb #aec05ef3
 @app.command()
@@ -162,6 +163,8 @@ def evaluate(
     bad_rows:Annotated[Optional[str], typer.Option(help="error or quarantine [error]")]=None,
     predictions:Annotated[Optional[Path], typer.Option(help="A table of anybody's predictions in place of a model: label, text or id, and a probability for each class name")]=None,
     output:Annotated[Optional[Path], typer.Option("--output", "-o", help="JSON file for the figures")]=None,
+    report:Annotated[Optional[Path], typer.Option(help="New HTML file for the report")]=None,
+    texts:Annotated[bool, typer.Option("--texts/--no-texts", help="Whether the report shows articles")]=True,
     device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]="auto",
     pipeline:Annotated[bool, typer.Option("--pipeline", help="Also ask transformers' pipeline the same texts, and compare every answer")]=False,
     study:Annotated[bool, typer.Option("--study", help="Also cut the test in two a hundred times, to see whether calibration keeps its promises; counts as a look, stores nothing")]=False,
@@ -169,11 +172,13 @@ def evaluate(
     "Test a trained model on a data set's test file."
     import json
     from newsclf.run import evaluate_folder, evaluate_predictions, format_evaluation
-    if output and output.exists(): raise UserError("the file exists", "a new file", str(output))
+    for new in (output, report):
+        if new and new.exists(): raise UserError("the file exists", "a new file", str(new))
     if predictions and (model or pipeline or study): raise UserError("--predictions and a model", "one of the two", do="A table of predictions is evaluated alone")
     reading = dict(encoding=encoding, delimiter=delimiter)
-    result = evaluate_predictions(predictions, **{k:v for k,v in reading.items() if v}) if predictions else evaluate_folder(chosen_run(model), data, device, pipeline, study, text=text, label=label, bad_rows=bad_rows, **reading)
+    result = evaluate_predictions(predictions, report=report, **{k:v for k,v in reading.items() if v}) if predictions else evaluate_folder(chosen_run(model), data, device, pipeline, study, report, texts, text=text, label=label, bad_rows=bad_rows, **reading)
     print(format_evaluation(result))
+    if report: print(f"\nreport: {report}")
     if output: write_text(output, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
 # %% ../nbs/17_cli.ipynb #91b99b0a

@@ -7,10 +7,10 @@ __all__ = ['CHECKPOINTS', 'MARK', 'new_run_name', 'check_free', 'claim_folder', 
            'resume_command', 'source_commit', 'recorded', 'utc_now', 'circumstances', 'run_files', 'same_answers',
            'Clock', 'group_by_copies', 'cut_validation', 'prepare', 'evaluate_part', 'save_predictions', 'run_job',
            'clear_unfinished', 'already_finished', 'no_keeper', 'make_keeper', 'tokenize_rows', 'train_rows',
-           'calibrate_model', 'save_and_compare', 'test_slices', 'test_figures', 'evaluate_run', 'decision_words',
-           'closing_words', 'evaluate_folder', 'read_predictions', 'pd_numbers', 'evaluate_predictions',
-           'format_evaluation', 'side_predictions', 'compare_runs', 'read_for_audit', 'audit_lengths', 'run_audit',
-           'list_runs', 'format_runs', 'newest_run']
+           'calibrate_model', 'save_and_compare', 'test_slices', 'test_figures', 'evaluate_run', 'report_articles',
+           'run_report', 'audit_parts', 'decision_words', 'closing_words', 'test_report', 'evaluate_folder',
+           'read_predictions', 'pd_numbers', 'evaluate_predictions', 'format_evaluation', 'side_predictions',
+           'compare_runs', 'read_for_audit', 'audit_lengths', 'run_audit', 'list_runs', 'format_runs', 'newest_run']
 
 # %% ../nbs/12_run.ipynb #52f23288
 import datetime, json, shlex, shutil, subprocess, sys, time
@@ -246,6 +246,7 @@ def run_job(
     command:str="", # For the manifest; empty for this process' own
     say=print, # Takes lines for the user
     resume:bool=False, # Go on with a run that was interrupted
+    texts:bool=True, # May the report show articles?
 )->Path: # The run folder
     "Train, evaluate and save a news classifier"
     started,clock,(rank,ranks) = utc_now(), Clock(), process_rank()
@@ -270,12 +271,13 @@ def run_job(
         if rank: return out
         with clock("calibrate"): calibration = calibrate_model(model, tokenizer, news, cfg, say)
         with clock("save"): predictor,gap = save_and_compare(model, tokenizer, news, out, cfg, chosen, calibration, say)
-        with clock("evaluate"): metrics,looks = evaluate_run(predictor, news, out, calibration, say)
+        with clock("evaluate"): metrics,looks,proba = evaluate_run(predictor, news, out, calibration, say)
         manifest = dict(newsclf="run", **circumstances(command, started), seed=cfg.seed, config=recorded(cfg), **chosen, processes=ranks,
                         data=dict(kind=news.kind, sources=news.sources, classes=news.names, accounts=news.accounts, rows={p:len(d) for p,d in news.parts.items()}),
                         base=dict(name=without_path(cfg.model), parameters=sum(p.numel() for p in model.parameters()), sha256=weights),
-                        training=training, calibration=calibration, looks=looks, saved_model_difference=gap, seconds=clock.seconds, files=run_files(out))
-        write_text(out/"manifest.json", sealed_json(manifest))
+                        training=training, calibration=calibration, looks=looks, saved_model_difference=gap, seconds=clock.seconds)
+        with clock("report"): run_report(out, predictor, news, proba, metrics, manifest, audit_parts(news, cfg.seed), texts)
+        write_text(out/"manifest.json", sealed_json(manifest | dict(files=run_files(out))))
         shutil.rmtree(out/CHECKPOINTS, ignore_errors=True)
     say(closing_words(metrics, out, clock))
     return out
@@ -356,7 +358,7 @@ def calibrate_model(model, tokenizer, news, cfg, say=print):
     model.eval()
     logits = {p:batch_logits(model, tokenizer, news.parts[p]["text"][:], keep=cfg.truncation) for p in ("calibration","validation")}
     if not all(np.isfinite(z).all() for z in logits.values()): raise UserError("the trained model answers with no numbers", "a training that converges", do="Lower --learning-rate")
-    found = calibrate(logits["calibration"], np.asarray(news.parts["calibration"]["label"][:]), logits["validation"], cfg.file_precision, cfg.file_confidence)
+    found = calibrate(*(x for p in logits for x in (logits[p], np.asarray(news.parts[p]["label"][:]))), cfg.file_precision, cfg.file_confidence)
     fold_temperature(model, found["temperature"]["temperature"])
     for line in format_calibration(found): say(line)
     return found
@@ -412,14 +414,52 @@ def evaluate_run(predictor, news, out, calibration, say=print):
     def ask(part): return evaluate_part(predictor, news.parts[part], lambda b: tqdm(b, desc=part, disable=not show_bars(), leave=False))
     test = news.parts["test"]
     looks = record_look(test["digest"][:], "train", file_digest(out/"model"/"model.safetensors"), "held out" if news.held_out else "file", say)
-    metrics = dict(validation=ask("validation")[0], calibration=calibration, looks={k:v for k,v in looks.items() if k not in ("digests","history")})
+    metrics = dict(validation=ask("validation")[0], calibration=calibration, looks={k:v for k,v in looks.items() if k != "digests"})
     proba = ask("test")[1]
     metrics |= test_figures(proba, test, predictor.names, calibration, copied_rows(news.parts["train"]["text"][:], test["text"][:]))
     save_predictions(proba, test, predictor.names, out/"predictions.parquet")
     write_text(out/"metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
     write_text(out/"report.txt", format_report(metrics["test"]) + "\n")
     write_text(out/"confusion.svg", draw_confusion(metrics["test"], f"{metrics['test']['rows']:,} test rows"))
-    return metrics, looks
+    return metrics, looks, proba
+
+# %% ../nbs/12_run.ipynb #0af530a4
+def report_articles(
+    predictor, # The model that answered
+    rows, # `Dataset` with text, label and line
+    proba, # (rows, classes) its answers
+    source:str, # Name of the file
+    most:int=10, # Of the worst, and of the least certain
+)->list[dict]: # For `report_page`; an article may come twice
+    "The articles that a report shows"
+    from newsclf.evaluate import uncertain_rows, worst_rows
+    texts,lines,labels,said = rows["text"][:], rows["line"][:], np.asarray(rows["label"][:]), proba.argmax(1)
+    own,every = proba[np.arange(len(labels)), labels], range(len(predictor.names))
+    order = np.argsort(own, kind="stable")
+    cells = [i for t in every for s in every for i in order[(labels[order] == t) & (said[order] == s)][:50]]
+    groups = dict(worst=worst_rows(proba, labels, most).tolist(), uncertain=uncertain_rows(proba, most).tolist(), cell=cells)
+    first = sorted({*groups["worst"], *groups["uncertain"]})
+    why = {i:found["words"] for i,found in zip(first, predictor.explain([texts[i] for i in first], top=8))}
+    return [dict(text=texts[i], label=predictor.names[labels[i]], predicted=predictor.names[said[i]], probability=float(proba[i].max()), own=float(own[i]), place=f"{source}:{lines[i]}", group=g, words=why.get(i, [])) for g,found in groups.items() for i in found]
+
+def run_report(out, predictor, news, proba, metrics, manifest, audit, texts=True):
+    "Write report.html"
+    from newsclf.calibrate import format_calibration
+    from newsclf.report import report_page
+    from newsclf.vault import format_looks
+    articles = report_articles(predictor, news.parts["test"], proba, list(news.accounts)[-1]) if texts else None
+    says = dict(looks=format_looks(metrics["looks"]).splitlines(), calibration=format_calibration(metrics["calibration"]))
+    history = [json.loads(line) for line in (out/"history.jsonl").read_text(encoding="utf-8").splitlines()]
+    write_text(out/"report.html", report_page(dict(title=out.name, metrics=metrics, manifest=manifest, history=history, says=says), articles, audit))
+
+# %% ../nbs/12_run.ipynb #f65fab0e
+def audit_parts(news, seed):
+    "The quick parts of an audit of training rows and test"
+    from newsclf.audit import audit_news
+    train,test = (news.parts[p].to_pandas() for p in ("train","test"))
+    names = list(news.accounts)
+    try: return audit_news(train, news.names, names[0], test, names[-1], None, seed, doubts=False)
+    except (UserError, ValueError): return None # texts without a word that occurs twice, say; no reason to lose a run
 
 # %% ../nbs/12_run.ipynb #2588f7bc
 def decision_words(
@@ -440,9 +480,17 @@ def closing_words(metrics, out, clock):
     return "\n".join([f"\ntest {format_report(metrics['test'])}",
         *([f"without the {metrics['test']['rows'] - bare['rows']:,} test rows that have a near copy in training: {bare['accuracy']:.2%} ({bare['accuracy_interval_95'][0]:.2%} to {bare['accuracy_interval_95'][1]:.2%})"] if bare else []),
         *decision_words(metrics), format_looks(metrics["looks"]), "",
-        f"model: {out}/model\nfigures: {out}/metrics.json, report.txt, confusion.svg, loss.svg, manifest.json",
+        f"model: {out}/model\nreport: {out}/report.html\nfigures: {out}/metrics.json, predictions.parquet, manifest.json",
         f"time: {sum(clock.seconds.values()):.0f} s, of which training {clock.seconds['train']:.0f} s\n",
         f"next: newsclf predict --model {shlex.quote(str(out))} \"Oil slips as tankers return to port\""])
+
+# %% ../nbs/12_run.ipynb #4dabc4b3
+def test_report(path, found, title, model, articles=None):
+    "Write the report of a test alone"
+    from newsclf.report import report_page
+    from newsclf.vault import format_looks
+    if Path(path).exists(): raise UserError("the file exists", "a new file", str(path))
+    write_text(path, report_page(dict(title=title, model=model, metrics=found, manifest=found, says=dict(looks=format_looks(found["looks"]).splitlines())), articles))
 
 # %% ../nbs/12_run.ipynb #981d78ae
 def evaluate_folder(
@@ -451,6 +499,8 @@ def evaluate_folder(
     device:str="auto", # auto, cuda, mps or cpu
     pipeline:bool=False, # Also ask transformers' pipeline the same, and compare
     study:bool=False, # Also cut the test in two, a hundred times, to see whether calibration keeps its promises
+    report=None, # New HTML file for the report
+    texts:bool=True, # May it show articles?
     say=print, # Takes lines for the user
     **reading, # text, label, encoding, delimiter, bad_rows: as in `Config`
 )->dict: # From `test_figures`; pipeline: from `compare_with_pipeline` and study: from `study_splits`, if asked for; looks, account, digests and circumstances
@@ -475,11 +525,13 @@ def evaluate_folder(
     found = test_figures(proba, rows, predictor.names, predictor.calibration)
     if pipeline: found["pipeline"] = compare_with_pipeline(predictor, df["text"].tolist(), proba)
     if study: found["study"] = study_splits(uncalibrated(proba, predictor.calibration["temperature"]["temperature"] if predictor.calibration else 1.0), df["label"].to_numpy(), seed=cfg.seed)
-    return found | circumstances() | dict(looks=looks, account=table.account(), digests=digests)
+    found |= circumstances() | dict(looks=looks, account=table.account(), digests=digests)
+    if report: test_report(report, found, path.name, predictor.folder.parent.name if predictor.folder.name == "model" else predictor.folder.name, report_articles(predictor, rows, proba, path.name) if texts else None)
+    return found
 
 # %% ../nbs/12_run.ipynb #ad6ac932
 def read_predictions(
-    path, # A table: label; text, digest or id; and a column for each class, called by its name or p_NAME
+    path, # A table: label; text, digest or id; and a column for each class, called by its name or p_NAME; predicted and line are passed over
     encoding:str="utf-8", # Declared
     delimiter:str="", # Empty for what the ending says
 ): # (`DataFrame` with digest, label, predicted and p_NAME columns; (rows, classes) probabilities; (rows,) class indices; class names)
@@ -489,7 +541,7 @@ def read_predictions(
     if "label" not in df.columns: raise UserError("no column label", "the true class of each row", where)
     key = next((k for k in ("digest","text","id") if k in df.columns), None)
     if key is None: raise UserError("no column text or id", "what a row is known by", where)
-    given = [c for c in df.columns if c.startswith("p_")] or [c for c in df.columns if c in set(df["label"])]
+    given = [c for c in df.columns if c.startswith("p_")] or [c for c in df.columns if c not in ("label","digest","text","id","predicted","line")]
     names = [c.removeprefix("p_") for c in given]
     for name in dict.fromkeys(df["label"]):
         if name not in names: raise UserError(f"no probabilities for class {name!r}", "a column for each class, called by its name", where)
@@ -511,6 +563,7 @@ def evaluate_predictions(
     path, # As `read_predictions` takes it
     encoding:str="utf-8", # Declared
     delimiter:str="", # Empty for what the ending says
+    report=None, # New HTML file for the report, which shows no articles
     say=print, # Takes lines for the user
 )->dict: # test: from `score`; risk_coverage; looks, digests and circumstances
     "Figures of a table of predictions"
@@ -519,7 +572,9 @@ def evaluate_predictions(
     from newsclf.vault import record_look
     table,proba,labels,names = read_predictions(path, encoding, delimiter)
     looks = record_look(table["digest"].tolist(), "evaluate", file_digest(path), "table", say)
-    return dict(test=score(proba, labels, names), risk_coverage=risk_coverage(proba, labels), looks=looks) | circumstances() | dict(digests={Path(path).name:file_digest(path)})
+    found = dict(test=score(proba, labels, names), risk_coverage=risk_coverage(proba, labels), looks=looks) | circumstances() | dict(digests={Path(path).name:file_digest(path)})
+    if report: test_report(report, found, Path(path).name, "predictions")
+    return found
 
 # %% ../nbs/12_run.ipynb #b1d8bf02
 def format_evaluation(

@@ -1,4 +1,4 @@
-"""What a run's probabilities are worth: its test is cut in two a hundred times, and once asked whether the temperature helped. Prints JSON.
+"""What a run's probabilities are worth: its test is cut in parts a hundred times, and once asked whether the temperature helped. Prints JSON.
 
     python nbs/explanations/measure_calibration.py RUN [--splits 100] > nbs/explanations/figures/calibration.json
 
