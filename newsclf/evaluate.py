@@ -216,14 +216,15 @@ def score(
 FIGURES = dict(balanced_accuracy="balanced accuracy {:.2%}", macro_f1="macro F1 {:.4f}", log_loss="log-loss {:.4f}", brier="Brier score {:.4f}", ece="calibration error {:.2%}")
 
 def format_figures(
-    result:dict, # From `score`
+    result:dict, # From `score`; one of an earlier version has fewer figures
 )->list[str]: # A line each
     "The figures of the whole test with their intervals"
     said = []
     for k,text in FIGURES.items():
+        if f"{k}_interval_95" not in result: continue
         ends,form = result[f"{k}_interval_95"], text[text.index("{"):]
         said.append(text.format(result[k]) + (f" ({form.format(ends[0])} to {form.format(ends[1])})" if ends else " (no interval: too few rows)"))
-    return said[:-1] + [said[-1] + f"; a model without fault would show {result['ece_by_chance']:.2%} here by chance"]
+    return said[:-1] + [f"{s}; a model without fault would show {result['ece_by_chance']:.2%} here by chance" for s in said[-1:]]
 
 # %% ../nbs/06_evaluate.ipynb #d90bcefc
 def format_report(
@@ -237,8 +238,9 @@ def format_report(
              f"{'':{width}}  precision  recall  f1-score  support"]
     def row(name, *shares, support): return f"{name:>{width}}" + "".join(f"  {'–' if v is None else format(v, f'.{digits}f'):>{w}}" for v,w in zip(shares, (9, 6, 8))) + f"  {support:>7,}"
     lines += [row(name, c["precision"], c["recall"], c["f1"], support=c["support"]) for name,c in result["classes"].items()]
-    lines += ["", row("macro avg", result["macro_precision"], result["balanced_accuracy"], result["macro_f1"], support=result["rows"])]
-    return "\n".join(lines + [f"note: {n}" for n in result["notes"]])
+    means = confusion_figures(result["confusion"])
+    lines += ["", row("macro avg", means["macro_precision"], means["balanced_accuracy"], means["macro_f1"], support=result["rows"])]
+    return "\n".join(lines + [f"note: {n}" for n in result.get("notes", [])])
 
 # %% ../nbs/06_evaluate.ipynb #7034e1a5
 def slice_figures(
