@@ -157,13 +157,14 @@ def calibration_interval(
     confidence:float=0.95, # Share of intervals that hold the truth
 )->dict: # interval: lower and upper end; by_chance: the mean ECE of a model without fault
     "Which true calibration errors agree with the seen one, by inverting a test"
-    spread,weight,seen = np.array(bins["spread"]), np.array(bins["rows"]) / sum(bins["rows"]), calibration_error(bins)
+    spread,weight,seen = np.maximum(bins["spread"], 1e-9), np.array(bins["rows"]) / sum(bins["rows"]), calibration_error(bins)
     noise = np.random.default_rng(seed).standard_normal((draws, len(spread))) * spread
     chance = float((np.abs(noise) @ weight).mean())
-    true = np.linspace(0, seen + 2*chance, 201)
-    would = np.array([np.abs(t + noise) @ weight for t in true]) # (true errors, draws)
-    allowed = true[((would >= seen).mean(1) > (1-confidence)/2) & ((would <= seen).mean(1) > (1-confidence)/2)]
-    return dict(interval=[float(allowed.min()), float(allowed.max())] if len(allowed) else [0.0, chance], by_chance=chance)
+    true,shape = np.linspace(0, seen + 2*chance, 201), spread / (spread @ weight)
+    would = np.array([np.abs(t*shape + noise) @ weight for t in true]) # (true errors, draws)
+    allowed = np.flatnonzero(((would >= seen).mean(1) > (1-confidence)/2) & ((would <= seen).mean(1) > (1-confidence)/2))
+    ends = [0, 200] if not len(allowed) else [max(allowed[0] - 1, 0) if allowed[0] else 0, min(allowed[-1] + 1, 200)] # to the next step outwards
+    return dict(interval=[float(true[e]) for e in ends], by_chance=chance)
 
 # %% ../nbs/06_evaluate.ipynb #ec8299d7
 def figure(name, value, interval): return {name:None if np.isnan(value) else float(value), f"{name}_interval_95":interval}

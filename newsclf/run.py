@@ -616,9 +616,10 @@ def compare_runs(
     from newsclf.compare import compare_predictions
     from newsclf.vault import record_look
     (left,models),(right,more) = side_predictions(a), side_predictions(b)
-    found = compare_predictions(left, right, common=common)
+    names = [Path(user_path(s)).name if len(t) == 1 else n for n,s,t in (("A", a, left), ("B", b, right))]
+    found = compare_predictions(left, right, names if names[0] != names[1] else ("A","B"), common=common)
     for m in dict.fromkeys(models + more): looks = record_look(left[0]["digest"].tolist(), "compare", m, "table", say)
-    return found | dict(sides=dict(A=without_path(a), B=without_path(b)), looks=looks) | circumstances()
+    return found | dict(sides=[without_path(a), without_path(b)], looks=looks) | circumstances()
 
 # %% ../nbs/12_run.ipynb #6d993f5d
 def read_for_audit(

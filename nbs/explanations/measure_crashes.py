@@ -386,8 +386,10 @@ def changed():
         a, b = [w for w in words if w.isascii() and w.isalpha() and len(w) > 6 and w not in text][:2]
         words[a], words[b] = words[b], words[a] # no row has them: only the tokenizer itself can tell
         (desk.folder/"other"/"tokenizer.json").write_text(json.dumps(tokenizer))
+        from newsclf.core import choose_precision
+        other = "float32" if choose_precision("auto", "cpu")[0] == "bf16" else "bf16" # than this machine chooses by itself
         ways = dict(data=["--data", "news"], labels=["--data", "relabelled"], tokenizer=["--model", "other"], batch=["--batch-size", "12"], length=["--max-length", "64"], learning_rate=["--learning-rate", "1e-3"], epochs=["--epochs", "5"],
-                    seed=["--seed", "7"], precision=["--precision", "bf16"], threads=["--threads", "1"])
+                    seed=["--seed", "7"], precision=["--precision", other], threads=["--threads", "1"])
         for name, flags in ways.items():
             shutil.copytree(desk.folder/"part", desk.folder/"copy")
             with mock.patch("newsclf.core.bf16_gain", lambda: 2.0): code, said = desk.run("copy", "--resume", *flags) # bf16 is refused elsewhere where it is slow
