@@ -411,7 +411,8 @@ def two(n="3"):
         desk = Desk(tmp, epochs=3)
         launch = [str(Path(sys.executable).with_name("accelerate")), "launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"] # without --multi_gpu it starts one process on a machine without GPUs
         desk.env["OMP_NUM_THREADS"] = "1"
-        assert desk.launched("whole", with_=launch)[0] == 0
+        code, said = desk.launched("whole", with_=launch)
+        if code: raise RuntimeError(said[-3000:])
         want = desk.weights("whole")
         for i in range(int(n)):
             out, at = f"two-{i}", dice.randrange(20, 80)
