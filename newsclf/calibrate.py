@@ -11,7 +11,7 @@ __all__ = ['WRONG', 'COVERAGES', 'calibration_half', 'temperature_loss', 'temper
 # %% ../nbs/07_calibrate.ipynb #6ad0ecfb
 import numpy as np
 from .core import UserError
-from .evaluate import calibration_error, figure, reliability, row_losses, share_interval
+from .evaluate import calibration_error, figure, reliability, row_losses, share_interval, tied_means
 
 # %% ../nbs/07_calibrate.ipynb #4d09cfd6
 def calibration_half(
@@ -135,9 +135,9 @@ def fit_filing(
     sure,right = proba.max(1), proba.argmax(1) == labels
     found = choose_threshold(sure, right, threshold_path(other.max(1), other.argmax(1) == other_labels, precision), precision, confidence) if len(labels) and len(other) else dict(threshold=None, passed=0, wrong=0)
     least = int(np.ceil(np.log(1 - confidence) / np.log(precision)))
-    if found["threshold"] is not None: says = f"with {confidence:.0%} confidence at least {100*precision:g}% of what is filed alone is right, as long as new articles are like the calibration rows"
+    if found["threshold"] is not None: says = f"with {100*confidence:g}% confidence at least {100*precision:g}% of what is filed alone is right, as long as new articles are like the calibration rows"
     elif len(labels) < least: says = f"{len(labels):,} calibration rows cannot show {100*precision:g}%: {least:,} without a wrong one would be needed; all articles go to an editor"
-    else: says = f"no threshold is shown to keep {100*precision:g}% with {confidence:.0%} confidence; all articles go to an editor"
+    else: says = f"no threshold is shown to keep {100*precision:g}% with {100*confidence:g}% confidence; all articles go to an editor"
     return found | dict(rows=len(labels), precision=precision, confidence=confidence, says=says)
 
 # %% ../nbs/07_calibrate.ipynb #fd95d487
@@ -163,7 +163,7 @@ def risk_coverage(
 )->dict: # coverage: shares filed; risk: shares wrong among them; area under the curve
     "Errors among the surest rows, for growing shares of them"
     order = np.argsort(-proba.max(1), kind="stable")
-    risk = np.cumsum((proba.argmax(1) != labels)[order]) / np.arange(1, len(order) + 1)
+    risk = np.cumsum(1 - tied_means(proba.max(1), proba.argmax(1) == labels)[order]) / np.arange(1, len(order) + 1)
     at = np.unique(np.linspace(0, len(order) - 1, min(points, len(order))).astype(int))
     return dict(coverage=((at + 1) / len(order)).tolist(), risk=risk[at].tolist(), area=float(risk.mean()))
 
@@ -216,7 +216,7 @@ def format_calibration(
     "What was fitted, in words"
     t,f = found["temperature"], found["filing"]
     moved = f"temperature {t['temperature']:.3f} on {t['rows']:,} calibration rows: log-loss {t['log_loss_before']:.4f} to {t['log_loss_after']:.4f}" if "reason" not in t else f"temperature stays at 1: {t['reason']}"
-    filed = f"filed alone from {f['threshold']:.1%} on ({f['passed']:,} of {f['rows']:,} calibration rows, {f['wrong']} of them wrong): " if f["threshold"] is not None else "filed alone: "
+    filed = f"filed alone from {100*f['threshold']:.6g}% on ({f['passed']:,} of {f['rows']:,} calibration rows, {f['wrong']} of them wrong): " if f["threshold"] is not None else "filed alone: "
     return [moved, filed + f["says"]]
 
 # %% ../nbs/07_calibrate.ipynb #339bf4db
@@ -234,6 +234,7 @@ def study_splits(
     confidence:float=0.95, # In that claim
 )->dict: # Means over the splits, and in how many of them the promise was not kept
     "Fit on some of the rows, count on others, again and again"
+    if len(labels) < 100: raise UserError(f"{len(labels)} rows to study", "at least 100")
     logits,labels,rng,out = np.log(np.maximum(proba, np.finfo(np.float64).tiny)), np.asarray(labels), np.random.default_rng(seed), []
     names = [str(i) for i in range(proba.shape[1])]
     for _ in range(splits):
@@ -260,4 +261,4 @@ def format_study(
     none = f" (in {s['filed_none']} splits nothing)" if s["filed_none"] else ""
     return [f"{s['splits']} splits of {s['rows']:,} rows: temperature {s['temperature']:.3f}, log-loss {s['log_loss_before']:.4f} to {s['log_loss_after']:.4f}, calibration error {s['ece_before']:.2%} to {s['ece_after']:.2%} on rows that took no part",
             *(f"sets for {float(c):.0%}: {s[f'coverage_{c}']:.2%} hold the true class" for c in ("0.95","0.99") if s.get(f"coverage_{c}") is not None),
-            f"filed alone, {100*s['asked_precision']:g}% right with {s['confidence']:.0%} confidence: {s['share_filed']:.1%} of the rows{none}; falls short in {s['short_on_all_rows']} splits, counted on all rows"]
+            f"filed alone, {100*s['asked_precision']:g}% right with {s['confidence']:.0%} confidence: {s['share_filed']:.1%} of the rows{none}; falls short in {s['short_on_all_rows']} splits, counted on all rows, and in {s['short_on_new_rows']}, counted on the last fifth, which is itself a sample"]

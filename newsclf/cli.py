@@ -62,7 +62,7 @@ def train(
     test_size:Annotated[Optional[float], typer.Option(help="Share kept for the test, where there is no test file [0.1]")]=None,
     file_precision:Annotated[Optional[float], typer.Option(help="Share that must be right of what may be filed without an editor; the threshold for it is fitted and kept with the model [0.99]")]=None,
     file_confidence:Annotated[Optional[float], typer.Option(help="Confidence with which that is claimed [0.95]")]=None,
-    texts:Annotated[bool, typer.Option("--texts/--no-texts", help="Whether the report shows articles")]=True,
+    texts:Annotated[bool, typer.Option("--texts/--no-texts", help="Whether the report shows articles; words and tags that recur stay in its tables")]=True,
 ):
     "Train, evaluate and save a classifier; alone it does the whole job on the bundled sample."
     flags = dict(locals()); preset,config,out,resume,texts = (flags.pop(k) for k in ("preset","config","out","resume","texts"))
@@ -174,7 +174,7 @@ def evaluate(
     from newsclf.run import evaluate_folder, evaluate_predictions, format_evaluation
     for new in (output, report):
         if new and new.exists(): raise UserError("the file exists", "a new file", str(new))
-    if predictions and (model or pipeline or study): raise UserError("--predictions and a model", "one of the two", do="A table of predictions is evaluated alone")
+    if predictions and (model or pipeline or study or text or label or bad_rows): raise UserError("--predictions and an option for a model's test", "one of the two", do="A table of predictions is evaluated alone")
     reading = dict(encoding=encoding, delimiter=delimiter)
     result = evaluate_predictions(predictions, report=report, **{k:v for k,v in reading.items() if v}) if predictions else evaluate_folder(chosen_run(model), data, device, pipeline, study, report, texts, text=text, label=label, bad_rows=bad_rows, **reading)
     print(format_evaluation(result))

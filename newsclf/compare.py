@@ -74,7 +74,7 @@ def bootstrap_scores(
             said[m] += drawn @ np.eye(classes)[one]
             right[m,:,c] = drawn[:,one == c].sum(1)
     f1 = 2*right / np.maximum(of + said, 1)
-    return np.stack([right.sum(-1)/len(labels), f1.mean(-1)], -1)
+    return np.stack([right.sum(-1)/len(labels), f1[...,of > 0].mean(-1)], -1) # of the classes that occur
 
 # %% ../nbs/08_compare.ipynb #4923d8df
 def macro_f1_values(
@@ -86,8 +86,9 @@ def macro_f1_values(
     hit = labels == said
     size = np.bincount(labels, minlength=classes) + np.bincount(said, minlength=classes)
     f1 = 2*np.bincount(labels[hit], minlength=classes) / np.maximum(size, 1)
-    push = 2*hit/size[labels] - f1[labels]/size[labels] - f1[said]/size[said]
-    return f1.mean() + len(labels)/classes * push
+    occurs = np.bincount(labels, minlength=classes) > 0
+    push = 2*hit/size[labels] - f1[labels]/size[labels] - occurs[said]*f1[said]/size[said]
+    return f1[occurs].mean() + len(labels)/occurs.sum() * push
 
 # %% ../nbs/08_compare.ipynb #aa740c7e
 def paired_difference(

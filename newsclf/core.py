@@ -473,6 +473,7 @@ def user_path(
     name, # As the user wrote it
 )->Path:
     "The path a user means"
+    if any("\ud800" <= c <= "\udfff" for c in str(name)): raise UserError("a file name that is not UTF-8", "one that is", str(name).encode("utf-8", "replace").decode(), "Rename it: names stand in manifests")
     try: return Path(name).expanduser()
     except RuntimeError: raise UserError("no such folder", where=str(name)) from None
 

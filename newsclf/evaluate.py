@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['FIGURES', 'CHAPTER', 'RunningAccuracy', 'wilson_interval', 'share_interval', 'check_scores', 'confusion_figures',
-           'confusion_draws', 'effective_interval', 'row_losses', 'log_t_ends', 'mean_interval', 'reliability',
-           'calibration_error', 'calibration_interval', 'figure', 'class_figures', 'score_notes', 'score',
-           'format_figures', 'format_report', 'slice_figures', 'length_slices', 'worst_rows', 'uncertain_rows',
-           'agreement', 'beside_chapter']
+           'smoothed', 'confusion_draws', 'effective_interval', 'row_losses', 'log_t_ends', 'mean_interval',
+           'tied_means', 'reliability', 'calibration_error', 'calibration_interval', 'figure', 'class_figures',
+           'score_notes', 'score', 'format_figures', 'format_report', 'slice_figures', 'length_slices', 'worst_rows',
+           'uncertain_rows', 'agreement', 'beside_chapter']
 
 # %% ../nbs/06_evaluate.ipynb #5d09e897
 import numpy as np
@@ -75,22 +75,32 @@ def confusion_figures(
     return dict(accuracy=right.sum(-1) / counts.sum((-2,-1)), balanced_accuracy=mean(recall), macro_precision=mean(precision), macro_f1=mean(f1), recall=recall, precision=precision, f1=f1)
 
 # %% ../nbs/06_evaluate.ipynb #9fbd9568
+def smoothed(
+    counts, # (classes, classes) confusion counts
+)->np.ndarray: # (classes, classes) rows that sum to 1
+    "Shares of the answers in each true class, as if half a row more were right and half a row wrong"
+    counts = np.asarray(counts, dtype=np.float64)
+    own = np.eye(len(counts), dtype=bool)
+    wrong = np.where(own, 0, counts + 1e-9)
+    rates = counts + own / 2 + wrong / wrong.sum(1, keepdims=True) / 2
+    return rates / rates.sum(1, keepdims=True)
+
 def confusion_draws(
     counts, # (classes, classes) confusion counts
     draws:int=2000, # How many
     seed:int=1122, # For the draws
 )->np.ndarray: # (draws, classes, classes)
     "Counts as other test rows might have given them: stratified bootstrap"
-    rng = np.random.default_rng(seed)
-    return np.stack([rng.multinomial(row.sum(), row / max(1, row.sum()), draws) for row in np.asarray(counts)], axis=1)
+    rng,counts = np.random.default_rng(seed), np.asarray(counts)
+    return np.stack([rng.multinomial(row.sum(), rates, draws) for row,rates in zip(counts, smoothed(counts))], axis=1)
 
 def effective_interval(
     share:float, # A figure from 0 to 1
     spread:float, # Its standard error
-    n:int, # Rows, for a spread of 0
+    n:int, # Rows, for a spread of 0, as where one answer is always given
 )->list[float]: # Lower and upper end
     "Wilson's interval for as many rows as a plain share with this spread would have"
-    return wilson_interval(share, share*(1-share) / spread**2 if spread > 0 and 0 < share < 1 else n)
+    return wilson_interval(share, share*(1-share) / spread**2 if spread > 1e-6 and 0 < share < 1 else n)
 
 # %% ../nbs/06_evaluate.ipynb #4611b208
 def row_losses(
@@ -108,8 +118,9 @@ def log_t_ends(
     confidence:float=0.95, # Share of intervals that hold the truth
 )->np.ndarray: # (2, ...) lower and upper end
     "Ends of a bootstrap-t interval on the logarithm"
-    error = np.sqrt(variance) / mean # of the logarithm
-    with np.errstate(divide="ignore", invalid="ignore"): t = np.where(error[1:] > 0, np.log(mean[1:] / mean[0]) / error[1:], np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.sqrt(variance) / mean # of the logarithm
+        t = np.where(error[1:] > 0, np.log(mean[1:] / mean[0]) / error[1:], np.nan)
     return mean[0] * np.exp(-np.nanquantile(t, [(1 + confidence) / 2, (1 - confidence) / 2], axis=0) * error[0])
 
 def mean_interval(
@@ -131,13 +142,21 @@ def mean_interval(
     return log_t_ends(mean, variance).tolist() if variance[0] > 0 else None
 
 # %% ../nbs/06_evaluate.ipynb #49ca8981
+def tied_means(
+    sure, # (rows,) confidence
+    right, # (rows,) was the answer right
+)->np.ndarray: # (rows,)
+    "Share of right answers among the rows with the same confidence, so that their order does not matter"
+    _,which = np.unique(sure, return_inverse=True)
+    return (np.bincount(which, right) / np.bincount(which))[which]
+
 def reliability(
     proba, # (rows, classes)
     labels, # (rows,)
     bins:int=15, # At most; each has ten rows or more
 )->dict: # rows, confidence, accuracy and spread (standard error of the accuracy), each a list over bins
     "Probability of the answer beside how often it is right, in bins with equally many rows"
-    sure,right = proba.max(1), proba.argmax(1) == labels
+    sure,right = proba.max(1), tied_means(proba.max(1), proba.argmax(1) == labels)
     parts = np.array_split(np.argsort(sure, kind="stable"), max(1, min(bins, len(sure) // 10)))
     rows,confidence,share = np.array([[len(p), sure[p].mean(), right[p].mean()] for p in parts]).T
     rate = (rows*share + confidence) / (rows + 1) # as if one more row had been as sure says: no spread of 0
@@ -164,7 +183,7 @@ def calibration_interval(
     would = np.array([np.abs(t*shape + noise) @ weight for t in true]) # (true errors, draws)
     allowed = np.flatnonzero(((would >= seen).mean(1) > (1-confidence)/2) & ((would <= seen).mean(1) > (1-confidence)/2))
     ends = [0, 200] if not len(allowed) else [max(allowed[0] - 1, 0) if allowed[0] else 0, min(allowed[-1] + 1, 200)] # to the next step outwards
-    return dict(interval=[float(true[e]) for e in ends], by_chance=chance)
+    return dict(interval=[min(float(true[ends[0]]), 1.0), min(max(float(true[ends[1]]), seen + 3 / sum(bins["rows"])), 1.0)], by_chance=chance) # three in n: what n rows without a fault cannot exclude
 
 # %% ../nbs/06_evaluate.ipynb #ec8299d7
 def figure(name, value, interval): return {name:None if np.isnan(value) else float(value), f"{name}_interval_95":interval}
@@ -189,6 +208,7 @@ def score_notes(
     "What the figures cannot say"
     there,said = np.asarray(counts).sum(1), np.asarray(counts).sum(0)
     out = [f"no row is {n}: nothing is known of it, and means over classes leave it out" for n,t in zip(names, there) if not t]
+    out += [f"only {t:,} rows are {n}: their recall, and means over classes, may well be quite different on others" for n,t in zip(names, there) if 0 < t < 30 and there.sum() >= 100]
     out += [f"{n} is never the answer: its precision is not known and counts as 0 in the macro precision" for n,t,s in zip(names, there, said) if t and not s]
     if (there > 0).sum() == 1: out.append("all rows are of one class: these figures say nothing of a model's power to tell classes apart")
     return out + ([f"{there.sum():,} rows only: as many others may give quite different figures"] if there.sum() < 100 else [])
@@ -224,7 +244,7 @@ def format_figures(
     for k,text in FIGURES.items():
         if f"{k}_interval_95" not in result: continue
         ends,form = result[f"{k}_interval_95"], text[text.index("{"):]
-        said.append(text.format(result[k]) + (f" ({form.format(ends[0])} to {form.format(ends[1])})" if ends else " (no interval: too few rows)"))
+        said.append(text.format(result[k]) + (f" ({form.format(ends[0])} to {form.format(ends[1])})" if ends else " (no interval: the rows are too few or too alike)"))
     return said[:-1] + [f"{s}; a model without fault would show {result['ece_by_chance']:.2%} here by chance" for s in said[-1:]]
 
 # %% ../nbs/06_evaluate.ipynb #d90bcefc
@@ -267,7 +287,7 @@ def slice_figures(
 def length_slices(
     lengths, # (rows,) words or tokens
     parts:int=5, # How many, with about equally many rows
-)->list[str]: # (rows,) as "010 to 025"
+)->list[str]: # (rows,) as "10 to 25"
     "Names of slices by length"
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, parts + 1)).astype(int))
     where = np.searchsorted(edges[1:-1], lengths, side="right")

@@ -556,8 +556,8 @@ def check_own_part(
     try:
         fit = made.get("calibration", {})
         right = isinstance(made.get("clean", []), list) and strings(*made.get("clean", []), made.get("truncation", ""))
-        if fit: right = right and type(t := fit["temperature"]["temperature"]) is float and 0.01 <= t <= 100 and all(share(v) for v in (*fit["sets"].values(), fit["filing"]["threshold"]))
-    except (AttributeError, KeyError, TypeError): right = False
+        if fit: right = right and type(t := fit["temperature"]["temperature"]) is float and 0.01 <= t <= 100 and all(share(v) for v in (*fit["sets"].values(), *map(float, fit["sets"]), fit["filing"]["threshold"]))
+    except (AttributeError, KeyError, TypeError, ValueError): right = False
     if not right: raise UserError("newsclf is not what newsclf writes", "cleaning, truncation and calibration", where, "Copy the folder again")
 
 # %% ../nbs/03_model.ipynb #9f7a479f

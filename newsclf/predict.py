@@ -97,7 +97,7 @@ class Predictor:
         "Probabilities in the order of `texts`"
         from scipy.special import softmax
         texts = [clean_text(t, self.clean) for t in check_texts(texts)]
-        return softmax(batch_logits(self.model, self.tokenizer, texts, self.batch_size, progress, self.truncation), axis=1)
+        return softmax(batch_logits(self.model, self.tokenizer, texts, self.batch_size, progress, self.truncation).astype(np.float64), axis=1)
 
     def predict(self,
         texts:list[str], # Texts, cut at the model's length

@@ -9,8 +9,9 @@ __all__ = ['CHECKPOINTS', 'MARK', 'new_run_name', 'check_free', 'claim_folder', 
            'clear_unfinished', 'already_finished', 'no_keeper', 'make_keeper', 'tokenize_rows', 'train_rows',
            'calibrate_model', 'save_and_compare', 'test_slices', 'test_figures', 'evaluate_run', 'report_articles',
            'run_report', 'audit_parts', 'decision_words', 'closing_words', 'test_report', 'evaluate_folder',
-           'read_predictions', 'pd_numbers', 'evaluate_predictions', 'format_evaluation', 'side_predictions',
-           'compare_runs', 'read_for_audit', 'audit_lengths', 'run_audit', 'list_runs', 'format_runs', 'newest_run']
+           'read_predictions', 'look_digests', 'pd_numbers', 'evaluate_predictions', 'format_evaluation',
+           'side_predictions', 'compare_runs', 'read_for_audit', 'audit_lengths', 'run_audit', 'list_runs',
+           'format_runs', 'newest_run']
 
 # %% ../nbs/12_run.ipynb #52f23288
 import datetime, json, shlex, shutil, subprocess, sys, time
@@ -179,12 +180,13 @@ def cut_validation(
     "Cut the validation rows in two by their digests, without those that are test rows"
     from datasets import DatasetDict
     from newsclf.calibrate import calibration_half
-    from newsclf.vault import refuse_test_rows, without_test_rows
+    from newsclf.vault import read_vault, refuse_test_rows, rows_of_tests
     rows,test,notes = news.parts["validation"], news.parts["test"]["digest"][:], []
-    keep = without_test_rows(rows["digest"][:], test)
-    if (~keep).sum() > 0.05 * len(rows): refuse_test_rows(rows["digest"][:], ("early stopping","temperature","threshold"), test)
-    if not keep.all(): notes.append(f"{(~keep).sum():,} of {len(rows):,} validation rows are test rows, too, and are left out")
-    rows = rows.select(np.flatnonzero(keep))
+    own,filed,other = rows_of_tests(rows["digest"][:], test, read_vault())
+    if max(own.sum(), filed.sum()) > max(10, 0.05 * len(rows)): refuse_test_rows(rows["digest"][:], ("early stopping","temperature","threshold"), test)
+    if own.any(): notes.append(f"{own.sum():,} of {len(rows):,} validation rows are test rows, too, and are left out")
+    if (filed | other).any(): notes.append(f"{(filed | other).sum():,} of {len(rows):,} validation rows were test rows of an earlier test; a test that has them is none for this model")
+    rows = rows.select(np.flatnonzero(~own)) # never by what the vault knows: a run that is resumed must find the same rows
     half = calibration_half(rows["digest"][:])
     if half.all() or not half.any(): half = np.arange(len(rows)) % 2 == 1 # a handful
     halves = dict(validation=rows.select(np.flatnonzero(~half)), calibration=rows.select(np.flatnonzero(half)))
@@ -401,7 +403,9 @@ def test_figures(
     from newsclf.evaluate import score
     labels = np.asarray(rows["label"][:])
     alone = copied is not None and copied.any() and not copied.all()
-    return (dict(test=score(proba, labels, names), without_copies=score(proba[~copied], labels[~copied], names) if alone else None, slices=test_slices(rows, proba.argmax(1) == labels, copied))
+    whole = score(proba, labels, names)
+    if copied is not None and copied.all(): whole["notes"].append("all test rows have a near copy in training")
+    return (dict(test=whole, without_copies=score(proba[~copied], labels[~copied], names) if alone else None, slices=test_slices(rows, proba.argmax(1) == labels, copied))
         | (decision_figures(proba, labels, names, calibration) if calibration else {}))
 
 def evaluate_run(predictor, news, out, calibration, say=print):
@@ -467,7 +471,8 @@ def decision_words(
 )->list[str]:
     "What calibrated decisions did on the test, in words"
     f,out = metrics["filing"], []
-    if f["filed"]:
+    if not f["filed"]: out.append("filed alone: nothing; all articles go to an editor")
+    else:
         lo,hi = f["precision_interval_95"]
         out.append(f"filed alone: {f['share_filed']:.1%} of the test rows, {f['precision']:.2%} of them rightly ({lo:.2%} to {hi:.2%}); {1 - f['share_filed']:.1%} go to an editor")
     return out + [f"sets for {float(c):.0%}: {s['coverage']:.2%} hold the true class, {s['mean_size']:.2f} classes on average" for c,s in metrics["sets"].items() if s]
@@ -517,6 +522,7 @@ def evaluate_folder(
     names,written = read_classes(listed) if listed else (predictor.names, {n:i for i,n in enumerate(predictor.names)})
     if predictor.names != names: raise UserError(f"classes {', '.join(names)}", f"the model's: {', '.join(predictor.names)}", str(listed))
     df,_,table = read_news(path, replace(cfg, clean="none"), (names, written))
+    if study and len(df) < 100: raise UserError(f"{len(df)} rows to study", "at least 100", str(path))
     from datasets import Dataset
     rows = Dataset.from_pandas(df, preserve_index=False)
     digests = {p.name:file_digest(p) for p in (path, predictor.folder/"model.safetensors")}
@@ -524,7 +530,7 @@ def evaluate_folder(
     proba = evaluate_part(predictor, rows)[1]
     found = test_figures(proba, rows, predictor.names, predictor.calibration)
     if pipeline: found["pipeline"] = compare_with_pipeline(predictor, df["text"].tolist(), proba)
-    if study: found["study"] = study_splits(uncalibrated(proba, predictor.calibration["temperature"]["temperature"] if predictor.calibration else 1.0), df["label"].to_numpy(), seed=cfg.seed)
+    if study: found["study"] = study_splits(uncalibrated(proba, predictor.calibration["temperature"]["temperature"] if predictor.calibration else 1.0), df["label"].to_numpy(), seed=cfg.seed, **({k:predictor.calibration["filing"][k] for k in ("precision","confidence")} if predictor.calibration else {}))
     found |= circumstances() | dict(looks=looks, account=table.account(), digests=digests)
     if report: test_report(report, found, path.name, predictor.folder.parent.name if predictor.folder.name == "model" else predictor.folder.name, report_articles(predictor, rows, proba, path.name) if texts else None)
     return found
@@ -543,6 +549,7 @@ def read_predictions(
     if key is None: raise UserError("no column text or id", "what a row is known by", where)
     given = [c for c in df.columns if c.startswith("p_")] or [c for c in df.columns if c not in ("label","digest","text","id","predicted","line")]
     names = [c.removeprefix("p_") for c in given]
+    if key == "digest" and not df[key].str.fullmatch("[0-9a-f]{64}").all(): raise UserError("a digest that is none", "64 hexadecimal digits for each row", where)
     for name in dict.fromkeys(df["label"]):
         if name not in names: raise UserError(f"no probabilities for class {name!r}", "a column for each class, called by its name", where)
     if len(names) < 2: raise UserError(f"{len(names)} columns of probabilities", "one for each class", where)
@@ -552,7 +559,16 @@ def read_predictions(
     proba /= proba.sum(1, keepdims=True)
     table = df[["label"]].assign(digest=df[key] if key == "digest" else text_digests(df[key]), predicted=[names[i] for i in proba.argmax(1)])
     for i,n in enumerate(names): table[f"p_{n}"] = proba[:,i]
+    table.attrs["known_by"] = key
     return table, proba, np.array([names.index(x) for x in df["label"]]), names
+
+def look_digests(
+    table, # From `read_predictions`
+)->list[str]: # What the vault knows the rows by
+    "Digests of the rows; ids, which are 1, 2, 3 in many a table, count together with all ids and labels of theirs"
+    if table.attrs["known_by"] != "id": return table["digest"].tolist()
+    whole = "".join(text_digests(["\n".join([*table["digest"], *table["label"]])]))
+    return text_digests(whole + d for d in table["digest"])
 
 def pd_numbers(column):
     "Numbers of a column of text; nan for what is none"
@@ -571,7 +587,7 @@ def evaluate_predictions(
     from newsclf.evaluate import score
     from newsclf.vault import record_look
     table,proba,labels,names = read_predictions(path, encoding, delimiter)
-    looks = record_look(table["digest"].tolist(), "evaluate", file_digest(path), "table", say)
+    looks = record_look(look_digests(table), "evaluate", file_digest(path), "table", say)
     found = dict(test=score(proba, labels, names), risk_coverage=risk_coverage(proba, labels), looks=looks) | circumstances() | dict(digests={Path(path).name:file_digest(path)})
     if report: test_report(report, found, Path(path).name, "predictions")
     return found
@@ -617,8 +633,9 @@ def compare_runs(
     from newsclf.vault import record_look
     (left,models),(right,more) = side_predictions(a), side_predictions(b)
     names = [Path(user_path(s)).name if len(t) == 1 else n for n,s,t in (("A", a, left), ("B", b, right))]
+    rows = list(dict.fromkeys(d for t in (*left, *right) for d in look_digests(t)))
+    for m in dict.fromkeys(models + more): looks = record_look(rows, "compare", m, "table", say)
     found = compare_predictions(left, right, names if names[0] != names[1] else ("A","B"), common=common)
-    for m in dict.fromkeys(models + more): looks = record_look(left[0]["digest"].tolist(), "compare", m, "table", say)
     return found | dict(sides=[without_path(a), without_path(b)], looks=looks) | circumstances()
 
 # %% ../nbs/12_run.ipynb #6d993f5d
