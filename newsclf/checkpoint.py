@@ -258,7 +258,7 @@ class Checkpoints:
         self.folder,self.facts,self.every,self.say,self.command = Path(folder), facts, every, say, command
         self.path,self.state,self.resumed,self.changed,self.stop = None, {}, [], {}, StopSignal(say)
         self.saved = dict(checkpoints=0, seconds=0.0) # since this process began
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not process_rank()[0]: self.folder.mkdir(parents=True, exist_ok=True) # another process must not be there before the one that claims the run's folder
 
     def count(self,
         seconds:float, # What a save took
