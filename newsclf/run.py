@@ -9,7 +9,7 @@ __all__ = ['CHECKPOINTS', 'MARK', 'new_run_name', 'check_free', 'claim_folder', 
            'clear_unfinished', 'already_finished', 'no_keeper', 'make_keeper', 'tokenize_rows', 'train_rows',
            'calibrate_model', 'save_and_compare', 'test_slices', 'test_figures', 'evaluate_run', 'report_articles',
            'run_report', 'audit_parts', 'decision_words', 'closing_words', 'test_report', 'evaluate_folder',
-           'read_predictions', 'look_digests', 'pd_numbers', 'evaluate_predictions', 'format_evaluation',
+           'pd_numbers', 'read_predictions', 'look_digests', 'evaluate_predictions', 'format_evaluation',
            'side_predictions', 'compare_runs', 'read_for_audit', 'audit_lengths', 'run_audit', 'list_runs',
            'format_runs', 'newest_run']
 
@@ -536,6 +536,11 @@ def evaluate_folder(
     return found
 
 # %% ../nbs/12_run.ipynb #ad6ac932
+def pd_numbers(column):
+    "Numbers of a column of text; nan for what is none"
+    import pandas as pd
+    return pd.to_numeric(column, errors="coerce")
+
 def read_predictions(
     path, # A table: label; text, digest or id; and a column for each class, called by its name or p_NAME; predicted and line are passed over
     encoding:str="utf-8", # Declared
@@ -562,6 +567,7 @@ def read_predictions(
     table.attrs["known_by"] = key
     return table, proba, np.array([names.index(x) for x in df["label"]]), names
 
+# %% ../nbs/12_run.ipynb #8b56f363
 def look_digests(
     table, # From `read_predictions`
 )->list[str]: # What the vault knows the rows by
@@ -570,11 +576,7 @@ def look_digests(
     whole = "".join(text_digests(["\n".join([*table["digest"], *table["label"]])]))
     return text_digests(whole + d for d in table["digest"])
 
-def pd_numbers(column):
-    "Numbers of a column of text; nan for what is none"
-    import pandas as pd
-    return pd.to_numeric(column, errors="coerce")
-
+# %% ../nbs/12_run.ipynb #75a74dd8
 def evaluate_predictions(
     path, # As `read_predictions` takes it
     encoding:str="utf-8", # Declared
