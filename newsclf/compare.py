@@ -345,6 +345,7 @@ def compare_predictions(
 )->dict: # What JSON can say; see `format_comparison`
     "Everything one may say about two models on the same rows"
     import pandas as pd
+    from newsclf.evaluate import score_notes
     if names[0] == names[1]: raise UserError(f"two sides called {names[0]}", "two names")
     titles = [n if len(side) == 1 else f"{n}, run {k}" for n,side in zip(names, (a, b)) for k in range(1, len(side) + 1)]
     tables,left = match_tables([*a, *b], titles, common)
@@ -359,7 +360,8 @@ def compare_predictions(
     same = all((s == said[0]).all() for s in said)
     return dict(names=list(names), runs=list(runs), rows=len(labels), left_out=dict(zip(titles, left)), classes=classes, **scores,
                 accuracies=dict(a=right_a.mean(1).tolist(), b=right_b.mean(1).tolist()), by_class=class_differences(labels, right_a, right_b, classes),
-                changed=changed_rows(a, b, names).to_dict("records"), better=better_side(scores["accuracy"]), verdict=verdict(scores["accuracy"], len(labels), runs, names, same))
+                changed=changed_rows(a, b, names).to_dict("records"), notes=score_notes(np.diag(np.bincount(labels, minlength=len(classes))), classes),
+                better=better_side(scores["accuracy"]), verdict=verdict(scores["accuracy"], len(labels), runs, names, same))
 
 # %% ../nbs/08_compare.ipynb #1ce30180
 def format_comparison(
@@ -379,5 +381,5 @@ def format_comparison(
     else: lines += [f"accuracies of {n}: {', '.join(f'{x:.2%}' for x in found['accuracies'][side])}" for n,side in ((a, "a"), (b, "b"))]
     if "error_seeds" in acc: lines += [f"standard error: {100*acc['error_rows']:.2f} points by the rows, {100*acc['error_seeds']:.2f} by the seeds"]
     kinds = [sum(c["right"] == k for c in found["changed"]) for k in (a, b, "neither")]
-    lines += [f"the answer differs on {len(found['changed']):,} rows: {a} right on {kinds[0]:,}, {b} on {kinds[1]:,}, neither on {kinds[2]:,}", ""]
+    lines += [f"the answer differs on {len(found['changed']):,} rows: {a} right on {kinds[0]:,}, {b} on {kinds[1]:,}, neither on {kinds[2]:,}", *(f"note: {n}" for n in found["notes"]), ""]
     return "\n".join([*lines, found["verdict"]])

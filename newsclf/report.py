@@ -623,7 +623,8 @@ def baseline_html(
     sides = [("all test rows", m["test"], b), ("without near copies", m.get("without_copies"), b.get("without_leaks"))]
     rows = [(f"{who}, {what}", r["rows"], r["accuracy"], share_interval(r["right"], r["rows"])) for what,ours,theirs in sides for who,r in ((model, ours), ("linear", theirs)) if ours and r and r["rows"]]
     numbers = table_html(["model and rows","rows","right","95 %"], [[name, n, percent(share), between(ends)] for name,n,share,ends in rows], "Beside a linear model")
-    why = el("p", "TF-IDF of words and pairs of words with a linear classifier, which learns in seconds. What BERT is worth is what it does better. Where the intervals overlap much, these rows can hardly tell.")
+    says = (m.get("linear") or {}).get("verdict")
+    why = join([el("p", "TF-IDF of words and pairs of words with a linear classifier, which learns in seconds. What BERT is worth is what it does better."), el("p", says[:1].upper() + says[1:] + ".") if says else None])
     return join([pair(shown(draw_ranges([(name, [(share, ends)]) for name,_,share,ends in rows]), "linear", "Right answers of both models with their intervals; the table has the numbers"), why), numbers])
 
 def data_html(

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['CHECKPOINTS', 'MARK', 'new_run_name', 'check_free', 'claim_folder', 'find_unfinished', 'without_path', 'command_line',
            'resume_command', 'source_commit', 'recorded', 'utc_now', 'circumstances', 'run_files', 'same_answers',
-           'Clock', 'group_by_copies', 'cut_validation', 'prepare', 'evaluate_part', 'save_predictions', 'run_job',
-           'clear_unfinished', 'already_finished', 'no_keeper', 'make_keeper', 'tokenize_rows', 'train_rows',
-           'calibrate_model', 'save_and_compare', 'test_slices', 'test_figures', 'evaluate_run', 'report_articles',
-           'run_report', 'audit_parts', 'decision_words', 'closing_words', 'test_report', 'evaluate_folder',
-           'pd_numbers', 'read_predictions', 'look_digests', 'evaluate_predictions', 'format_evaluation',
-           'side_predictions', 'compare_runs', 'read_for_audit', 'audit_lengths', 'run_audit', 'list_runs',
-           'format_runs', 'newest_run']
+           'Clock', 'group_by_copies', 'cut_validation', 'prepare', 'evaluate_part', 'prediction_table',
+           'save_predictions', 'run_job', 'clear_unfinished', 'already_finished', 'no_keeper', 'make_keeper',
+           'tokenize_rows', 'train_rows', 'calibrate_model', 'save_and_compare', 'test_slices', 'test_figures',
+           'beside_linear', 'evaluate_run', 'report_articles', 'run_report', 'audit_parts', 'decision_words',
+           'closing_words', 'test_report', 'evaluate_folder', 'pd_numbers', 'read_predictions', 'look_digests',
+           'evaluate_predictions', 'format_evaluation', 'side_predictions', 'compare_runs', 'read_for_audit',
+           'audit_lengths', 'run_audit', 'list_runs', 'format_runs', 'newest_run']
 
 # %% ../nbs/12_run.ipynb #52f23288
 import datetime, json, shlex, shutil, subprocess, sys, time
@@ -229,17 +229,23 @@ def evaluate_part(
     return score(proba, rows["label"][:], predictor.names), proba
 
 # %% ../nbs/12_run.ipynb #aa1eb07f
-def save_predictions(
+def prediction_table(
     proba, # (rows, classes)
     rows, # `Dataset` with label, line and digest
     names:list[str], # Class names
-    path, # predictions.parquet
-):
+): # `DataFrame`
     "Digest, line, label, prediction and probabilities of each test row; no text"
     import pandas as pd
     df = pd.DataFrame(dict(digest=rows["digest"][:], line=rows["line"][:], label=[names[i] for i in rows["label"][:]], predicted=[names[i] for i in proba.argmax(1)]))
     for i,name in enumerate(names): df[f"p_{name}"] = proba[:,i]
-    with atomic_path(path) as tmp: df.to_parquet(tmp, index=False)
+    return df
+
+def save_predictions(
+    table, # From `prediction_table`
+    path, # New parquet file
+):
+    "Write a table of predictions"
+    with atomic_path(path) as tmp: table.to_parquet(tmp, index=False)
 
 # %% ../nbs/12_run.ipynb #8be6fa67
 def run_job(
@@ -273,12 +279,12 @@ def run_job(
         if rank: return out
         with clock("calibrate"): calibration = calibrate_model(model, tokenizer, news, cfg, say)
         with clock("save"): predictor,gap = save_and_compare(model, tokenizer, news, out, cfg, chosen, calibration, say)
-        with clock("evaluate"): metrics,looks,proba = evaluate_run(predictor, news, out, calibration, say)
+        with clock("evaluate"): metrics,looks,proba,linear = evaluate_run(predictor, news, out, calibration, cfg.seed, say)
         manifest = dict(newsclf="run", **circumstances(command, started), seed=cfg.seed, config=recorded(cfg), **chosen, processes=ranks,
                         data=dict(kind=news.kind, sources=news.sources, classes=news.names, accounts=news.accounts, rows={p:len(d) for p,d in news.parts.items()}),
                         base=dict(name=without_path(cfg.model), parameters=sum(p.numel() for p in model.parameters()), sha256=weights),
                         training=training, calibration=calibration, looks=looks, saved_model_difference=gap, seconds=clock.seconds)
-        with clock("report"): run_report(out, predictor, news, proba, metrics, manifest, audit_parts(news, cfg.seed), texts)
+        with clock("report"): run_report(out, predictor, news, proba, metrics, manifest, audit_parts(news, linear), texts)
         write_text(out/"manifest.json", sealed_json(manifest | dict(files=run_files(out))))
         shutil.rmtree(out/CHECKPOINTS, ignore_errors=True)
     say(closing_words(metrics, out, clock))
@@ -408,8 +414,25 @@ def test_figures(
     return (dict(test=whole, without_copies=score(proba[~copied], labels[~copied], names) if alone else None, slices=test_slices(rows, proba.argmax(1) == labels, copied))
         | (decision_figures(proba, labels, names, calibration) if calibration else {}))
 
-def evaluate_run(predictor, news, out, calibration, say=print):
-    "Figures of validation and test, the report, the picture, the predictions; the look at the test is counted"
+# %% ../nbs/12_run.ipynb #27746f71
+def beside_linear(
+    news, # `NewsData`
+    table, # The model's `prediction_table` of the test
+    seed:int, # Of the linear model
+): # (its (rows, classes) answers, its table, comparison: accuracy, macro_f1, mcnemar, better, verdict); Nones where texts have no words, or rows are too few
+    "What a linear model answers, and by how much the model is better"
+    from newsclf.audit import linear_baseline
+    from newsclf.compare import compare_predictions
+    train,test = news.parts["train"], news.parts["test"]
+    try:
+        proba = linear_baseline(train["text"][:], np.asarray(train["label"][:]), test["text"][:], len(news.names), seed)
+        linear = prediction_table(proba, test, news.names)
+        found = compare_predictions([linear], [table], ("the linear model","this model"))
+    except (UserError, ValueError): return None, None, None # no reason to lose a run
+    return proba, linear, {k:found[k] for k in ("accuracy","macro_f1","mcnemar","better","verdict")}
+
+def evaluate_run(predictor, news, out, calibration, seed, say=print):
+    "Figures of validation and test, the report, the picture, the predictions of both models; the look at the test is counted"
     from tqdm.auto import tqdm
     from newsclf.audit import copied_rows
     from newsclf.evaluate import format_report
@@ -420,12 +443,15 @@ def evaluate_run(predictor, news, out, calibration, say=print):
     looks = record_look(test["digest"][:], "train", file_digest(out/"model"/"model.safetensors"), "held out" if news.held_out else "file", say)
     metrics = dict(validation=ask("validation")[0], calibration=calibration, looks={k:v for k,v in looks.items() if k != "digests"})
     proba = ask("test")[1]
-    metrics |= test_figures(proba, test, predictor.names, calibration, copied_rows(news.parts["train"]["text"][:], test["text"][:]))
-    save_predictions(proba, test, predictor.names, out/"predictions.parquet")
+    table = prediction_table(proba, test, predictor.names)
+    linear,theirs,compared = beside_linear(news, table, seed)
+    metrics |= test_figures(proba, test, predictor.names, calibration, copied_rows(news.parts["train"]["text"][:], test["text"][:])) | dict(linear=compared)
+    save_predictions(table, out/"predictions.parquet")
+    if compared: save_predictions(theirs, out/"linear.parquet")
     write_text(out/"metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
     write_text(out/"report.txt", format_report(metrics["test"]) + "\n")
     write_text(out/"confusion.svg", draw_confusion(metrics["test"], f"{metrics['test']['rows']:,} test rows"))
-    return metrics, looks, proba
+    return metrics, looks, proba, linear
 
 # %% ../nbs/12_run.ipynb #0af530a4
 def report_articles(
@@ -457,12 +483,15 @@ def run_report(out, predictor, news, proba, metrics, manifest, audit, texts=True
     write_text(out/"report.html", report_page(dict(title=out.name, metrics=metrics, manifest=manifest, history=history, says=says), articles, audit))
 
 # %% ../nbs/12_run.ipynb #f65fab0e
-def audit_parts(news, seed):
+def audit_parts(
+    news, # `NewsData`
+    linear=None, # Answers of the linear model, from `beside_linear`
+)->dict|None: # From `audit_news`
     "The quick parts of an audit of training rows and test"
     from newsclf.audit import audit_news
     train,test = (news.parts[p].to_pandas() for p in ("train","test"))
     names = list(news.accounts)
-    try: return audit_news(train, news.names, names[0], test, names[-1], None, seed, doubts=False)
+    try: return audit_news(train, news.names, names[0], test, names[-1], None, doubts=False, baseline=linear)
     except (UserError, ValueError): return None # texts without a word that occurs twice, say; no reason to lose a run
 
 # %% ../nbs/12_run.ipynb #2588f7bc
@@ -484,7 +513,7 @@ def closing_words(metrics, out, clock):
     bare = metrics["without_copies"]
     return "\n".join([f"\ntest {format_report(metrics['test'])}",
         *([f"without the {metrics['test']['rows'] - bare['rows']:,} test rows that have a near copy in training: {bare['accuracy']:.2%} ({bare['accuracy_interval_95'][0]:.2%} to {bare['accuracy_interval_95'][1]:.2%})"] if bare else []),
-        *decision_words(metrics), format_looks(metrics["looks"]), "",
+        *([f"beside it a linear model, {metrics['linear']['accuracy']['a']:.2%} right: {metrics['linear']['verdict']}"] if metrics["linear"] else []), *decision_words(metrics), format_looks(metrics["looks"]), "",
         f"model: {out}/model\nreport: {out}/report.html\nfigures: {out}/metrics.json, predictions.parquet, manifest.json",
         f"time: {sum(clock.seconds.values()):.0f} s, of which training {clock.seconds['train']:.0f} s\n",
         f"next: newsclf predict --model {shlex.quote(str(out))} \"Oil slips as tankers return to port\""])
