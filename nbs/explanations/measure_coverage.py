@@ -3,7 +3,8 @@
     python nbs/explanations/measure_coverage.py --sets 10000 > nbs/explanations/figures/coverage.json
 
 A cell is a number of test rows and a true accuracy. The confusion of four classes is uneven, the probabilities claim too much, and there are equally
-many rows of each class. Cells with fewer than two expected errors are left out. Wilson's interval of the accuracy is not here: page evaluate sums it exactly.
+many rows of each class; in the cells called rare, one class has two rows in a hundred. Cells with fewer than two expected errors are left out. Wilson's
+interval of the accuracy is not here: page evaluate sums it exactly.
 """
 import argparse
 import json
@@ -14,38 +15,41 @@ import numpy as np
 from scipy import optimize, special, stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from newsclf.evaluate import calibration_error, calibration_interval, confusion_figures, effective_interval, log_t_ends, reliability, share_interval
+from newsclf.evaluate import calibration_error, calibration_interval, confusion_figures, effective_interval, log_t_ends, reliability, share_interval, smoothed
 from newsclf.run import circumstances
 
-K, DRAWS, SHARPER = 4, 2000, 1.3
+K, DRAWS, SHARPER, CHECKED = 4, 2000, 1.3, 100
 SIZES, SHARES = (50, 100, 200, 500, 1000, 2000, 7600), (0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99)
+
+
+RARE = [(n, a) for n in (500, 1000, 2000, 7600) for a in (0.8, 0.9, 0.95)] # rows, accuracy where classes are alike
 
 
 def cells():
     return [(n, a) for n in SIZES for a in SHARES if n * (1 - a) >= 2]
 
 
-def of_counts(n, accuracy, sets, seed):
-    "Means over classes, and a class's own figures, which follow from confusion counts"
+def of_counts(sizes, accuracy, sets, seed, c=2):
+    "Means over classes, and the figures of class c, which follow from confusion counts; by default that with most errors"
     rng = np.random.default_rng(seed)
     where = np.array([[0, 3, 4, 3], [5, 0, 3, 2], [3, 1, 0, 6], [3, 1, 6, 0]]) / 10 # of the errors of each class
     wrong = (1 - accuracy) * np.array([0.8, 0.4, 1.5, 1.3])
     truth = where * wrong[:, None] + np.diag(1 - wrong)
     names = ("balanced_accuracy", "macro_precision", "macro_f1")
-    true, held, each = confusion_figures(truth), {k: 0 for k in (*names, "recall", "precision", "f1")}, n // K
+    true, held, n = confusion_figures(truth * np.array(sizes)[:, None]), {k: 0 for k in (*names, "recall", "precision", "f1")}, sum(sizes)
     for start in range(0, sets, 100):
         m = min(100, sets - start)
-        counts = np.stack([rng.multinomial(each, truth[c], m) for c in range(K)], axis=1) # (sets, classes, classes)
-        drawn = confusion_figures(np.stack([rng.multinomial(each, counts[:, c] / each, (DRAWS, m)) for c in range(K)], axis=2))
+        counts = np.stack([rng.multinomial(sizes[k], truth[k], m) for k in range(K)], axis=1) # (sets, classes, classes)
+        rates = np.stack([smoothed(one) for one in counts])
+        drawn = confusion_figures(np.stack([rng.multinomial(sizes[k], rates[:, k], (DRAWS, m)) for k in range(K)], axis=2))
         found = confusion_figures(counts)
         for k in names:
             ends = np.array([effective_interval(v, s, n) for v, s in zip(found[k], drawn[k].std(0))])
             held[k] += int(((ends[:, 0] <= true[k]) & (true[k] <= ends[:, 1])).sum())
-        c = 2 # the class with most errors
         right, said = counts[:, c, c], counts[:, :, c].sum(1)
-        for k, tries, back in (("recall", np.full(m, each), lambda v: v), ("precision", said, lambda v: v), ("f1", each + said - right, lambda v: 2 * v / (1 + v))):
+        for k, tries, back in (("recall", np.full(m, sizes[c]), lambda v: v), ("precision", said, lambda v: v), ("f1", sizes[c] + said - right, lambda v: 2 * v / (1 + v))):
             ends = [[back(e) for e in share_interval(r, t)] if t else [0, 1] for r, t in zip(right, tries)]
-            held[k] += sum(lo <= true[k][c] <= hi for lo, hi in ends)
+            held[k] += sum(bool(lo <= true[k][c] <= hi) for lo, hi in ends)
     return {k: v / sets for k, v in held.items()}
 
 
@@ -92,6 +96,16 @@ def of_losses(n, accuracy, sets, seed):
     return {k: v / sets for k, v in held.items()}
 
 
+def holds(bins, truth, seed, draws=DRAWS, tail=0.025):
+    "Whether `calibration_interval` holds the truth: its test at the steps beside the truth, in place of all two hundred"
+    spread, weight, seen = np.maximum(bins["spread"], 1e-9), np.array(bins["rows"]) / sum(bins["rows"]), calibration_error(bins)
+    noise = np.random.default_rng(seed).standard_normal((draws, len(spread))) * spread
+    step, shape = (seen + 2 * float((np.abs(noise) @ weight).mean())) / 200, spread / (spread @ weight)
+    def would(t): return np.abs(t * step * shape + noise) @ weight
+    below, above = min(int(truth / step) + 1, 200), min(max(int(np.ceil(truth / step)) - 1, 0), 200)
+    return bool((would(below) >= seen).mean() > tail and (truth <= 200 * step and (would(above) <= seen).mean() > tail or truth <= seen + 3 / sum(bins["rows"])))
+
+
 def of_calibration(n, accuracy, sets, seed):
     "The calibration error: its truth is that of the very bins that a test set gives"
     rng, m = np.random.default_rng(seed), margin(accuracy)
@@ -99,7 +113,7 @@ def of_calibration(n, accuracy, sets, seed):
     said, sure = claimed[0].argmax(1), claimed[0].max(1).astype(np.float64)
     order = np.argsort(sure)
     level, gap = sure[order], np.concatenate([[0], np.cumsum(true[0][np.arange(len(said)), said].astype(np.float64)[order] - sure[order])])
-    held = 0
+    held = others = 0
     for i in range(sets):
         labels = rng.integers(0, K, n)
         p = forecasts(labels, m, 1, rng)[1][0].astype(np.float64)
@@ -107,22 +121,30 @@ def of_calibration(n, accuracy, sets, seed):
         cut = np.sort(p.max(1))[np.cumsum(bins["rows"])[:-1]]
         at = np.concatenate([[0], np.searchsorted(level, cut), [len(level)]])
         truth = np.abs(np.diff(gap[at])).sum() / len(level)
-        lo, hi = calibration_interval(bins, seed=i)["interval"]
-        held += lo <= truth <= hi
-    return dict(ece=held / sets)
+        inside = holds(bins, truth, i)
+        if i < CHECKED:
+            lo, hi = calibration_interval(bins, seed=i)["interval"]
+            others += inside != bool(lo <= truth <= hi)
+        held += inside
+    return dict(ece=held / sets, ece_checked=CHECKED, ece_otherwise=others)
 
 
 if __name__ == "__main__":
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     args.add_argument("--sets", type=int, default=10_000, help="test sets a cell")
-    args.add_argument("--ece-sets", type=int, default=1000, help="the same for the calibration error, which takes longer")
-    args.add_argument("--parts", default="counts,losses,calibration")
+    args.add_argument("--parts", default="counts,losses,calibration,rare")
     args = args.parse_args()
-    found = []
+    parts, found, seed = args.parts.split(","), [], 1122
     for n, a in cells():
-        cell = dict(rows=n // K * K, accuracy=a, expected_errors=round(n // K * K * (1 - a), 1))
-        for part, work, sets in (("counts", of_counts, args.sets), ("losses", of_losses, args.sets), ("calibration", of_calibration, args.ece_sets)):
-            if part in args.parts.split(","): cell |= work(n // K * K, a, sets, 1122 + n + int(1000 * a))
+        n, cell = n // K * K, dict(rows=n // K * K, accuracy=a, expected_errors=round(n // K * K * (1 - a), 1))
+        if "counts" in parts: cell |= of_counts([n // K] * K, a, args.sets, seed + n + int(1000 * a))
+        if "losses" in parts: cell |= of_losses(n, a, args.sets, seed + n + int(1000 * a))
+        if "calibration" in parts: cell |= of_calibration(n, a, args.sets, seed + n + int(1000 * a))
         found.append(cell)
         print(cell, file=sys.stderr)
-    print(json.dumps(dict(sets=args.sets, ece_sets=args.ece_sets, draws=DRAWS, cells=found, seed=1122, **circumstances("python nbs/explanations/measure_coverage.py " + " ".join(sys.argv[1:]))), indent=1))
+    rare = []
+    for n, a in RARE if "rare" in parts else ():
+        sizes = [n * s // 100 for s in (40, 30, 28, 2)]
+        rare.append(dict(rows=sum(sizes), rows_of_class=sizes[-1], accuracy=a) | of_counts(sizes, a, args.sets, seed + n + int(1000 * a), c=3))
+        print(rare[-1], file=sys.stderr)
+    print(json.dumps(dict(sets=args.sets, draws=DRAWS, cells=found, rare=rare, seed=seed, **circumstances("python nbs/explanations/measure_coverage.py " + " ".join(sys.argv[1:]))), indent=1))

@@ -1,0 +1,45 @@
+"""Runs that differ in nothing but the seed: how many pairs of them does `compare` call separable, and how many should it? JSON.
+
+    python nbs/explanations/measure_seeds.py RUN RUN RUN RUN RUN > nbs/explanations/figures/seeds.json
+
+Runs of one recipe have no true order, but each has a true accuracy of its own, and a test that is large enough tells two of them apart. How far they lie apart
+is estimated from their spread, less what the test's rows alone would give; from that follows how often McNemar's test should find a difference.
+"""
+import argparse
+import json
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import chi2, norm
+
+from newsclf.compare import power_of, seed_variance
+from newsclf.run import circumstances, compare_runs, read_predictions
+
+
+def share_expected(variance, disagree, rows):
+    "Share of pairs that McNemar's test should call separable, if true accuracies of seeds vary so"
+    middles = norm.ppf((np.arange(1000) + 0.5) / 1000) * (2 * variance) ** 0.5
+    return float(np.mean([power_of(d, disagree, rows) for d in middles]))
+
+
+ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+ap.add_argument("runs", nargs="+")
+a = ap.parse_args()
+tables = [read_predictions(Path(r)/"predictions.parquet")[0].sort_values(["digest", "label"], kind="stable") for r in a.runs]
+right = np.stack([(t["label"] == t["predicted"]).to_numpy() for t in tables]) # (seeds, rows)
+pairs = []
+for x, y in combinations(a.runs, 2):
+    found = compare_runs(x, y, say=lambda line: None)
+    m = found["mcnemar"]
+    pairs.append(dict(difference=found["accuracy"]["difference"], interval_95=found["accuracy"]["interval_95"], only_a=m["only_a"], only_b=m["only_b"], p=m["mid_p"], separable=found["better"] is not None, power=power_of(found["accuracy"]["difference"], (m["only_a"] + m["only_b"]) / found["rows"], found["rows"])))
+seeds, rows = right.shape
+disagree = float(np.mean([p["only_a"] + p["only_b"] for p in pairs]) / rows)
+spread, noise = seed_variance(right.astype(float))
+ends = [(seeds - 1) * spread / chi2.ppf(q, seeds - 1) for q in (0.975, 0.025)] # of the variance of five means
+beside, own = compare_runs(str(Path(a.runs[0])/"linear.parquet"), a.runs[0], say=lambda line: None), json.loads((Path(a.runs[0])/"manifest.json").read_text())
+print(json.dumps(dict(accuracies=right.mean(1).tolist(), rows=rows, pairs=pairs, separable=sum(p["separable"] for p in pairs), disagree=disagree,
+    spread=dict(standard_deviation=spread**0.5, by_rows_alone=noise**0.5, of_true_accuracies=max(spread - noise, 0)**0.5),
+    expected=dict(share=share_expected(max(spread - noise, 0), disagree, rows), interval_95=[share_expected(max(e - noise, 0), disagree, rows) for e in ends]),
+    linear={k: beside[k] for k in ("accuracy", "mcnemar", "verdict")}, seeds=[json.loads((Path(r)/"manifest.json").read_text())["seed"] for r in a.runs], training_rows=own["data"]["rows"]["train"],
+    command_of_runs=own["command"], **circumstances(f"python nbs/explanations/measure_seeds.py {' '.join(Path(r).name for r in a.runs)}")), indent=1))
