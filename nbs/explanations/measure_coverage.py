@@ -3,7 +3,7 @@
     python nbs/explanations/measure_coverage.py --sets 10000 > nbs/explanations/figures/coverage.json
 
 A cell is a number of test rows and a true accuracy. The confusion of four classes is uneven, the probabilities claim too much, and there are equally
-many rows of each class; in the cells called rare, one class has two rows in a hundred. Cells with fewer than two expected errors are left out. Wilson's
+many rows of each class, or, for the figures of a single class, as many as chance gives; in the cells called rare, one class has two rows in a hundred. Cells with fewer than two expected errors are left out. Wilson's
 interval of the accuracy is not here: page evaluate sums it exactly.
 """
 import argparse
@@ -30,7 +30,7 @@ def cells():
 
 
 def of_counts(sizes, accuracy, sets, seed, c=2):
-    "Means over classes, and the figures of class c, which follow from confusion counts; by default that with most errors"
+    "Means over classes, whose sizes are given, and the figures of class c, where sizes are drawn, too; by default that with most errors"
     rng = np.random.default_rng(seed)
     where = np.array([[0, 3, 4, 3], [5, 0, 3, 2], [3, 1, 0, 6], [3, 1, 6, 0]]) / 10 # of the errors of each class
     wrong = (1 - accuracy) * np.array([0.8, 0.4, 1.5, 1.3])
@@ -46,8 +46,9 @@ def of_counts(sizes, accuracy, sets, seed, c=2):
         for k in names:
             ends = np.array([effective_interval(v, s, n) for v, s in zip(found[k], drawn[k].std(0))])
             held[k] += int(((ends[:, 0] <= true[k]) & (true[k] <= ends[:, 1])).sum())
-        right, said = counts[:, c, c], counts[:, :, c].sum(1)
-        for k, tries, back in (("recall", np.full(m, sizes[c]), lambda v: v), ("precision", said, lambda v: v), ("f1", sizes[c] + said - right, lambda v: 2 * v / (1 + v))):
+        loose = rng.multinomial(n, (truth * np.array(sizes)[:, None] / n).ravel(), m).reshape(m, K, K)
+        right, there, said = loose[:, c, c], loose[:, c].sum(1), loose[:, :, c].sum(1)
+        for k, tries, back in (("recall", there, lambda v: v), ("precision", said, lambda v: v), ("f1", there + said - right, lambda v: 2 * v / (1 + v))):
             ends = [[back(e) for e in share_interval(r, t)] if t else [0, 1] for r, t in zip(right, tries)]
             held[k] += sum(bool(lo <= true[k][c] <= hi) for lo, hi in ends)
     return {k: v / sets for k, v in held.items()}
@@ -126,7 +127,7 @@ def of_calibration(n, accuracy, sets, seed):
             lo, hi = calibration_interval(bins, seed=i)["interval"]
             others += inside != bool(lo <= truth <= hi)
         held += inside
-    return dict(ece=held / sets, ece_checked=CHECKED, ece_otherwise=others)
+    return dict(ece=held / sets, ece_checked=min(CHECKED, sets), ece_otherwise=others)
 
 
 if __name__ == "__main__":
