@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'bench', 'BAD_PAIRS', 'SYSTEM', 'common', 'train', 'check', 'audit', 'chosen_run', 'predict', 'evaluate',
-           'compare', 'fetch', 'runs', 'verify', 'bench_training', 'bad_versions', 'doctor', 'fail', 'main']
+           'compare', 'fetch', 'runs', 'verify', 'bench_training', 'bench_answering', 'bad_versions', 'doctor', 'fail',
+           'main']
 
 # %% ../nbs/17_cli.ipynb #23c527b5
 import errno, sys
@@ -137,6 +138,8 @@ def predict(
     output:Annotated[Optional[str], typer.Option("--output", "-o", help="File for the answers, .csv or .jsonl; without it the screen")]=None,
     format:Annotated[str, typer.Option(help="Format on the screen: screen, csv or jsonl")]="screen",
     device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]="auto",
+    precision:Annotated[str, typer.Option(help="auto, bf16 or float32; auto takes bf16 where it is faster and the model says how far it is off")]="auto",
+    recheck:Annotated[bool, typer.Option("--recheck/--no-recheck", help="Answer again in float32 where two classes are too close for bf16, so that labels are the same everywhere")]=True,
     raw:Annotated[bool, typer.Option("--raw", help="Probabilities as they were before calibration")]=False,
 ):
     "Sort texts: from the command line, a file or standard input."
@@ -146,8 +149,9 @@ def predict(
     kind = output_kind(output) if output else format
     texts = list(text) if text else read_texts(input, encoding, delimiter, columns)
     if not texts: raise UserError("no texts", "at least one", input)
-    clf = Predictor(chosen_run(model), device, raw=raw)
+    clf = Predictor(chosen_run(model), device, precision, recheck, raw=raw)
     answers = format_answers(answer_rows(texts, clf.predict_proba(texts), clf.names), kind)
+    if clf.margin and output: print(f"bf16 ({clf.why}); {clf.again / clf.seen:.1%} of the texts answered again in float32", file=sys.stderr)
     if output: write_text(output, answers); print(f"{len(texts):,} answers: {output}")
     else: sys.stdout.write(answers)
 
@@ -252,6 +256,33 @@ def bench_training(
     found = bench_train(cfg, rows, turns, random_base, lambda line: print(line, file=sys.stderr))
     print(format_bench(found))
     if output: write_text(output, json.dumps(found | circumstances() | dict(seed=cfg.seed), indent=1, ensure_ascii=False) + "\n")
+@bench.command("predict")
+def bench_answering(
+    model:Annotated[Optional[str], typer.Option(help="A run or a saved classifier; without it the newest run")]=None,
+    data:Annotated[str, typer.Option(help="Where the texts come from: a folder with a test file, one file, or sample")]="sample",
+    columns:Annotated[str, typer.Option("--text", help="Columns of the text, as title,description")]="",
+    rows:Annotated[int, typer.Option(min=8, help="Texts to take, at most")]=1024,
+    turns:Annotated[int, typer.Option(min=1, help="Runs of each side")]=3,
+    random_base:Annotated[bool, typer.Option("--random-base", help="A bert-base of random weights in place of a trained model; speed does not depend on the weights, but what it answers does, so nothing is answered again")]=False,
+    device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]="auto",
+    precision:Annotated[str, typer.Option(help="auto, bf16 or float32, for our side")]="auto",
+    output:Annotated[Optional[Path], typer.Option("--output", "-o", help="JSON file for the figures")]=None,
+):
+    "Time answers beside transformers' pipeline, one text at a time and in batches of 32."
+    import json, tempfile
+    from newsclf.bench import bench_predict, format_answering, random_classifier
+    from newsclf.data import find_parts
+    from newsclf.model import minilm_folder
+    from newsclf.predict import read_texts
+    from newsclf.run import circumstances
+    if output and output.exists(): raise UserError("the file exists", "a new file", str(output))
+    parts = find_parts(data)[0]
+    texts = read_texts(str(parts.get("test") or parts["train"]), wanted=columns)[:rows]
+    with tempfile.TemporaryDirectory() as tmp:
+        asked = random_classifier(tmp, minilm_folder(), ["World","Sports","Business","Sci/Tech"]) if random_base else chosen_run(model)
+        found = bench_predict(asked, texts, turns, device=device, precision=precision, recheck=not random_base, say=lambda line: print(line, file=sys.stderr))
+    print(format_answering(found))
+    if output: write_text(output, json.dumps(found | circumstances(), indent=1, ensure_ascii=False) + "\n")
 
 # %% ../nbs/17_cli.ipynb #8c61d4fc
 BAD_PAIRS = [ # (library, versions that fail, what it means)

@@ -10,14 +10,16 @@ __all__ = ['MINILM', 'WEIGHTS', 'INDEX', 'SHARDS', 'VOCABULARIES', 'TOKENIZER_FI
            'check_numbers', 'plain_config', 'tokenizer_settings', 'lay_out_tokenizer', 'load_tokenizer', 'cls_state',
            'BertForSequenceClassification', 'label_config', 'quiet_loading', 'building_within', 'load_weights',
            'faults', 'is_classifier', 'set_dropout', 'new_classifier', 'continue_classifier', 'plain_state',
-           'own_state', 'save_classifier', 'fold_temperature', 'check_saved', 'check_own_part', 'saved_labels',
-           'fold_pooler', 'open_classifier', 'load_classifier', 'check_classifier', 'random_base']
+           'own_state', 'save_classifier', 'fold_temperature', 'pad_ids', 'embedding_blocks', 'to_bfloat16',
+           'to_float32', 'cast_embeddings', 'check_saved', 'check_own_part', 'saved_labels', 'fold_pooler',
+           'open_classifier', 'load_classifier', 'check_classifier', 'random_base']
 
 # %% ../nbs/03_model.ipynb #5fd793ec
 import json, math, os, shutil, stat, tempfile, time
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
+import numpy as np
 import torch, transformers
 from torch import nn
 from torch.nn.modules.module import register_module_buffer_registration_hook, register_module_parameter_registration_hook
@@ -506,10 +508,11 @@ def save_classifier(
     clean:tuple=(), # Names of the cleaning its texts have had, kept in config.json
     truncation:str="head", # What texts that were too long kept, likewise
     calibration:dict|None=None, # What was fitted on calibration rows, likewise; its temperature is in the weights already
+    bfloat16:dict|None=None, # How far the model is off in bfloat16, likewise
 ):
     "Save as a plain transformers folder under seal: safetensors and JSON only"
     if Path(folder).exists(): raise UserError("the folder exists", "a new folder", str(folder), "Choose another name")
-    model.config.newsclf = dict(clean=list(clean), truncation=truncation) | (dict(calibration=calibration) if calibration else {})
+    model.config.newsclf = dict(clean=list(clean), truncation=truncation) | {k:v for k,v in dict(calibration=calibration, bfloat16=bfloat16).items() if v}
     try:
         with atomic_path(folder) as tmp, quiet_loading():
             state = plain_state(model) if isinstance(model, BertForSequenceClassification) else None
@@ -529,6 +532,55 @@ def fold_temperature(
     last = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == model.config.num_labels][-1]
     with torch.no_grad():
         for p in last.parameters(): p /= temperature
+
+# %% ../nbs/03_model.ipynb #82b09c7e
+def pad_ids(
+    rows, # Token ids of each text
+    pad_id:int=0, # From the tokenizer
+    multiple:int=1, # Lengths are rounded up to this
+    limit:int=2**20, # But not beyond this
+)->dict: # input_ids, and attention_mask where something is padded: tensors (rows, tokens)
+    "Token ids side by side, as long as the longest"
+    ids = [np.asarray(r) for r in rows]
+    lengths = np.array([len(i) for i in ids])
+    width = max(lengths.max(), min(-(-lengths.max() // multiple) * multiple, limit))
+    out = np.full((len(ids), width), pad_id, dtype=np.int64)
+    for row,i in zip(out, ids): row[:len(i)] = i
+    batch = dict(input_ids=torch.from_numpy(out))
+    if (lengths < width).any(): batch["attention_mask"] = torch.from_numpy((np.arange(width) < lengths[:,None]).astype(np.int64))
+    return batch
+
+# %% ../nbs/03_model.ipynb #eb73defd
+def embedding_blocks(
+    model, # Any model of transformers
+)->list: # Modules
+    "The modules that look tokens up, and compute nothing but a norm"
+    return [m for m in model.modules() if any(isinstance(c, nn.Embedding) for c in m.children()) and not any(isinstance(c, nn.Linear) for c in m.modules())]
+
+def to_bfloat16(
+    model, # In float32
+)->dict: # Each bfloat16 parameter to its float32 master
+    "Turn a model's weights to bfloat16 in place, but for embedding tables and the norm behind them"
+    tables = {id(p) for m in embedding_blocks(model) for p in m.parameters()}
+    masters = {}
+    for m in model.modules():
+        own = list(m.parameters(recurse=False))
+        if any(id(p) in tables for p in own): continue
+        for p in own: masters[p],p.data = p.data, p.data.to(torch.bfloat16)
+    return masters
+
+def to_float32(
+    masters:dict, # From `to_bfloat16`
+):
+    "Put the masters back"
+    for p,master in masters.items(): p.data = master
+
+def cast_embeddings(
+    model, # After `to_bfloat16`
+): # Handles of the hooks
+    "Let what leaves the embeddings be bfloat16"
+    def cast(module, inputs, out): return out.to(torch.bfloat16) if torch.is_tensor(out) else out
+    return [m.register_forward_hook(cast) for m in embedding_blocks(model)]
 
 # %% ../nbs/03_model.ipynb #a51b0bf4
 def check_saved(
@@ -550,15 +602,16 @@ def check_own_part(
     made, # What config.json says under newsclf
     where:str, # For the message
 ):
-    "Raise `UserError` unless it is what newsclf writes: cleaning, truncation, and what was calibrated"
+    "Raise `UserError` unless it is what newsclf writes: cleaning, truncation, what was calibrated, and how far bfloat16 is off"
     def share(v): return v is None or type(v) is float and 0 <= v <= 1
     def strings(*values): return all(isinstance(v, str) for v in values)
     try:
         fit = made.get("calibration", {})
         right = isinstance(made.get("clean", []), list) and strings(*made.get("clean", []), made.get("truncation", ""))
         if fit: right = right and type(t := fit["temperature"]["temperature"]) is float and 0.01 <= t <= 100 and all(share(v) for v in (*fit["sets"].values(), *map(float, fit["sets"]), fit["filing"]["threshold"]))
+        if low := made.get("bfloat16", {}): right = right and type(low["logit_error"]) is float and 0 <= low["logit_error"] < math.inf
     except (AttributeError, KeyError, TypeError, ValueError): right = False
-    if not right: raise UserError("newsclf is not what newsclf writes", "cleaning, truncation and calibration", where, "Copy the folder again")
+    if not right: raise UserError("newsclf is not what newsclf writes", "cleaning, truncation, calibration and the error of bfloat16", where, "Copy the folder again")
 
 # %% ../nbs/03_model.ipynb #9f7a479f
 def saved_labels(

@@ -4,12 +4,11 @@
 
 # %% auto #0
 __all__ = ['OWNED', 'CLOSED', 'HISTORY', 'ELSEWHERE', 'check_trainer_options', 'batch_order', 'LengthSampler', 'pad_batch',
-           'keep_mask', 'DropFunction', 'FastDropout', 'fast_attention', 'fast_dropout', 'embedding_blocks',
-           'to_bfloat16', 'to_float32', 'cast_embeddings', 'MasterAdamW', 'class_weights', 'loss_function',
-           'bytes_a_row', 'accumulation_steps', 'log_every', 'training_arguments', 'log_entry', 'format_entry',
-           'History', 'Bar', 'set_callbacks', 'KeepBest', 'gradient_norm', 'FastTrainer', 'masters_in_place',
-           'SafeTrainer', 'EvaluationStopped', 'ResumableTrainer', 'Keeper', 'row_digest', 'training_facts',
-           'step_parts', 'resume_rest', 'fine_tune']
+           'keep_mask', 'DropFunction', 'FastDropout', 'fast_attention', 'fast_dropout', 'MasterAdamW', 'class_weights',
+           'loss_function', 'bytes_a_row', 'accumulation_steps', 'log_every', 'training_arguments', 'log_entry',
+           'format_entry', 'History', 'Bar', 'set_callbacks', 'KeepBest', 'gradient_norm', 'FastTrainer',
+           'masters_in_place', 'SafeTrainer', 'EvaluationStopped', 'ResumableTrainer', 'Keeper', 'row_digest',
+           'training_facts', 'step_parts', 'resume_rest', 'fine_tune']
 
 # %% ../nbs/05_train.ipynb #bc22063d
 import hashlib, json, math, shutil, time
@@ -28,7 +27,7 @@ from transformers.utils import is_in_notebook
 from .checkpoint import Checkpoints, checkpoint_folder, gather_tensors, load_optimizer, load_schedule, optimizer_state, prune_checkpoints, random_tensors, load_json, load_tensors, restore_weights, save_tensors, set_random, write_json
 from .core import Config, Stopped, UserError, free_memory, nearest, process_rank, show_bars, versions, write_text
 from .data import check_cleaning, tokenizer_digest
-from .model import quiet_loading, save_classifier
+from .model import cast_embeddings, pad_ids, quiet_loading, save_classifier, to_bfloat16, to_float32
 
 # %% ../nbs/05_train.ipynb #489b9c0c
 OWNED = dict(output_dir="--out", num_train_epochs="epochs", per_device_train_batch_size="batch_size", learning_rate="learning_rate",
@@ -103,14 +102,7 @@ def pad_batch(
     limit:int=2**20, # But not beyond this
 )->dict: # input_ids, attention_mask where something is padded, labels: tensors
     "Rows side by side, as long as the longest"
-    ids = [np.asarray(r["input_ids"]) for r in rows]
-    lengths = np.array([len(i) for i in ids])
-    width = max(lengths.max(), min(-(-lengths.max() // multiple) * multiple, limit))
-    out = np.full((len(ids), width), pad_id, dtype=np.int64)
-    for row,i in zip(out, ids): row[:len(i)] = i
-    batch = dict(input_ids=torch.from_numpy(out), labels=torch.tensor([r["label"] for r in rows]))
-    if (lengths < width).any(): batch["attention_mask"] = torch.from_numpy((np.arange(width) < lengths[:,None]).astype(np.int64))
-    return batch
+    return pad_ids([r["input_ids"] for r in rows], pad_id, multiple, limit) | dict(labels=torch.tensor([r["label"] for r in rows]))
 
 # %% ../nbs/05_train.ipynb #e848561e
 def keep_mask(
@@ -174,39 +166,7 @@ def fast_dropout(
         for (m,n),c in zip(places, theirs): setattr(m, n, c.train(m.training))
         with quiet_loading(): model.set_attn_implementation(attention)
 
-# %% ../nbs/05_train.ipynb #05627465
-def embedding_blocks(
-    model, # Any model of transformers
-)->list: # Modules
-    "The modules that look tokens up, and compute nothing but a norm"
-    return [m for m in model.modules() if any(isinstance(c, nn.Embedding) for c in m.children()) and not any(isinstance(c, nn.Linear) for c in m.modules())]
-
-def to_bfloat16(
-    model, # In float32
-)->dict: # Each bfloat16 parameter to its float32 master
-    "Turn a model's weights to bfloat16 in place, but for embedding tables and the norm behind them"
-    tables = {id(p) for m in embedding_blocks(model) for p in m.parameters()}
-    masters = {}
-    for m in model.modules():
-        own = list(m.parameters(recurse=False))
-        if any(id(p) in tables for p in own): continue
-        for p in own: masters[p],p.data = p.data, p.data.to(torch.bfloat16)
-    return masters
-
-def to_float32(
-    masters:dict, # From `to_bfloat16`
-):
-    "Put the masters back"
-    for p,master in masters.items(): p.data = master
-
 # %% ../nbs/05_train.ipynb #0b3519db
-def cast_embeddings(
-    model, # After `to_bfloat16`
-): # Handles of the hooks
-    "Let what leaves the embeddings be bfloat16"
-    def cast(module, inputs, out): return out.to(torch.bfloat16) if torch.is_tensor(out) else out
-    return [m.register_forward_hook(cast) for m in embedding_blocks(model)]
-
 class MasterAdamW(torch.optim.AdamW):
     "AdamW that moves float32 masters and copies them into the model"
     def __init__(self,

@@ -20,8 +20,8 @@ import torch
 import transformers
 
 from newsclf.core import machine
-from newsclf.model import BertForSequenceClassification
-from newsclf.train import MasterAdamW, batch_order, cast_embeddings, gradient_norm, loss_function, to_bfloat16
+from newsclf.model import BertForSequenceClassification, cast_embeddings, to_bfloat16
+from newsclf.train import MasterAdamW, batch_order, gradient_norm, loss_function
 
 ap = argparse.ArgumentParser()
 ap.add_argument("--rows", type=int, default=108_000)

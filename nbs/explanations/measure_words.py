@@ -25,7 +25,7 @@ ap.add_argument("--device", default="auto")
 a = ap.parse_args()
 
 TOP, DRAWS = 3, 10
-predictor = Predictor(a.run, a.device)
+predictor = Predictor(a.run, a.device, "float32")
 model, tokenizer = predictor.model, predictor.tokenizer
 
 
