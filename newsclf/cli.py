@@ -135,25 +135,34 @@ def predict(
     columns:Annotated[str, typer.Option("--text", help="Columns of the text in a table, as title,description")]="",
     encoding:Annotated[str, typer.Option(help="Encoding of a table")]="utf-8",
     delimiter:Annotated[str, typer.Option(help="What divides its columns; without it a comma in .csv, a tab in .tsv")]="",
-    output:Annotated[Optional[str], typer.Option("--output", "-o", help="File for the answers, .csv or .jsonl; without it the screen")]=None,
+    given:Annotated[str, typer.Option("--from", help="What standard input is: txt for a text a line, csv, tsv or jsonl")]="txt",
+    output:Annotated[Optional[Path], typer.Option("--output", "-o", help="New file for the answers with all columns of the input, .csv, .tsv, .jsonl or .parquet, also .gz; without it the screen. Stopped or killed, the same command goes on")]=None,
     format:Annotated[str, typer.Option(help="Format on the screen: screen, csv or jsonl")]="screen",
+    bad_rows:Annotated[str, typer.Option(help="error ends at a row that cannot be read, quarantine sets it aside")]="error",
+    safe_cells:Annotated[bool, typer.Option("--safe-cells", help="An apostrophe before cells that a spreadsheet would run")]=False,
+    windows:Annotated[bool, typer.Option("--windows", help="Read long articles whole, window by window, in place of their beginning")]=False,
     device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]="auto",
     precision:Annotated[str, typer.Option(help="auto, bf16 or float32; auto takes bf16 where it is faster and the model says how far it is off")]="auto",
     recheck:Annotated[bool, typer.Option("--recheck/--no-recheck", help="Answer again in float32 where two classes are too close for bf16, so that labels are the same everywhere")]=True,
     raw:Annotated[bool, typer.Option("--raw", help="Probabilities as they were before calibration")]=False,
 ):
     "Sort texts: from the command line, a file or standard input."
-    from newsclf.predict import Predictor, answer_rows, format_answers, output_kind, read_texts
+    from newsclf.files import answer_columns, answer_file, answered, part_bytes, read_texts, screen_lines
+    from newsclf.predict import Predictor
     if bool(text) == bool(input): raise UserError("no texts" if not text else "texts and --input", "either texts or --input FILE", do='Type: newsclf predict "Oil slips as tankers return"')
     if format not in ("screen","csv","jsonl"): raise UserError(f"format {format!r}", "screen, csv or jsonl")
-    kind = output_kind(output) if output else format
+    if output and text: raise UserError("texts and --output", "--input FILE, or answers on the screen", do="Write the texts to a file, a line each")
+    how = dict(device=device, precision=precision, recheck=recheck, windows=windows, raw=raw)
+    if output:
+        answer_file(input, output, chosen_run(model), columns, encoding, delimiter, bad_rows, safe_cells, given, **how)
+        return
+    if bad_rows != "error" or safe_cells or given != "txt": raise UserError("an option for files of answers", "--output FILE beside it")
     texts = list(text) if text else read_texts(input, encoding, delimiter, columns)
     if not texts: raise UserError("no texts", "at least one", input)
-    clf = Predictor(chosen_run(model), device, precision, recheck, raw=raw)
-    answers = format_answers(answer_rows(texts, clf.predict_proba(texts), clf.names), kind)
-    if clf.margin and output: print(f"bf16 ({clf.why}); {clf.again / clf.seen:.1%} of the texts answered again in float32", file=sys.stderr)
-    if output: write_text(output, answers); print(f"{len(texts):,} answers: {output}")
-    else: sys.stdout.write(answers)
+    clf = Predictor(chosen_run(model), **how)
+    proba,ours = clf.predict_proba(texts), answer_columns(clf.names)
+    rows = answered([dict(text=t) for t in texts], proba, clf.names, ours)
+    sys.stdout.write(screen_lines(texts, proba, clf.names) if format == "screen" else part_bytes(rows, ["text", *ours], "." + format, head=True).decode())
 
 # %% ../nbs/17_cli.ipynb #cb8aa4bf
 @app.command()
@@ -273,7 +282,7 @@ def bench_answering(
     from newsclf.bench import bench_predict, format_answering, random_classifier
     from newsclf.data import find_parts
     from newsclf.model import minilm_folder
-    from newsclf.predict import read_texts
+    from newsclf.files import read_texts
     from newsclf.run import circumstances
     if output and output.exists(): raise UserError("the file exists", "a new file", str(output))
     parts = find_parts(data)[0]

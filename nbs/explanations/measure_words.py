@@ -13,7 +13,8 @@ import numpy as np
 from newsclf.core import UserError, file_digest
 from newsclf.data import clean_text, find_parts, shorten
 from newsclf.evaluate import share_interval
-from newsclf.predict import Predictor, ask_without, beats_random, joint_falls, log_odds, occlude, read_texts, words_of
+from newsclf.files import read_texts
+from newsclf.predict import Predictor, ask_without, beats_random, joint_falls, log_odds, occlude, words_of
 from newsclf.run import circumstances
 
 ap = argparse.ArgumentParser()
