@@ -294,7 +294,7 @@ def bench_predict(
         found[side] |= dict(median_ms=round(float(np.median(ms)), 2), p99_ms=round(float(np.quantile(ms, 0.99)), 2))
     return dict(ratio={side:round(statistics.median(r), 2) for side,r in ratios.items()}, ratios={side:[round(x, 2) for x in r] for side,r in ratios.items()}, latency_ratio=round(found["pipeline"]["median_ms"] / found["newsclf"]["median_ms"], 2),
         sides=found, other_labels=sum(a != b for a,b in zip(ours[0]["labels"], taken["pipeline"][0]["labels"])), answered_again=round(share, 4) if clf.margin else None,
-        texts=len(texts), tokens_a_text=round(float(np.mean([len(i) for i in clf.encode(texts)])), 1), parameters=sum(p.numel() for p in clf.model.parameters()), device=[clf.device, clf.reason], precision=[clf.precision, clf.why], threads=threads)
+        texts=len(texts), tokens_a_text=round(float(np.mean([len(ids) for windows in clf.encode(texts) for ids in windows])), 1), parameters=sum(p.numel() for p in clf.model.parameters()), device=[clf.device, clf.reason], precision=[clf.precision, clf.why], threads=threads)
 
 # %% ../nbs/16_bench.ipynb #5d24c2cc
 def format_answering(

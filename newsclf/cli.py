@@ -287,6 +287,7 @@ def bench_answering(
     if output and output.exists(): raise UserError("the file exists", "a new file", str(output))
     parts = find_parts(data)[0]
     texts = read_texts(str(parts.get("test") or parts["train"]), wanted=columns)[:rows]
+    if not texts: raise UserError("no texts", "at least one", data)
     with tempfile.TemporaryDirectory() as tmp:
         asked = random_classifier(tmp, minilm_folder(), ["World","Sports","Business","Sci/Tech"]) if random_base else chosen_run(model)
         found = bench_predict(asked, texts, turns, device=device, precision=precision, recheck=not random_base, say=lambda line: print(line, file=sys.stderr))
