@@ -403,7 +403,7 @@ def answer_file(
         path = keep_input(folder, f".{given}") if piped else user_path(source)
         if (folder/"job.json").exists() and how.get("precision", "auto") == "auto": how["precision"] = read_sealed_json(folder/"job.json")["precision"]
         clf = Predictor(model, **how)
-        facts = dict(input=path.name, input_sha256=file_digest(path), model_sha256=hashlib.sha256(json.dumps(list_files(clf.folder, LET_PASS), sort_keys=True).encode()).hexdigest(),
+        facts = dict(input=path.name, input_sha256=file_digest(path), model_sha256=hashlib.sha256(json.dumps(list_files(clf.source, LET_PASS), sort_keys=True).encode()).hexdigest(),
             text=wanted, encoding=encoding, delimiter=delimiter, bad_rows=bad_rows, safe_cells=safe, rows_a_part=rows, output=out.name, precision=clf.precision, recheck=bool(how.get("recheck", True)), windows=clf.windows, raw=bool(how.get("raw")),
             device=clf.device, versions={k:v for k,v in versions().items() if k in ("newsclf","torch","transformers","tokenizers")})
         account = finished_before(folder, out, facts)
@@ -412,7 +412,7 @@ def answer_file(
     with suppress(OSError): folder.rmdir()
     say(f"{account['kept']:,} answers: {out}")
     if account["quarantined"]: say(f"{account['quarantined']:,} rows set aside: {out}.quarantine.jsonl")
-    if clf.margin and clf.seen: say(f"in bfloat16 ({clf.why}); {clf.again / clf.seen:.1%} of the texts answered again in float32")
+    if clf.margin and clf.seen: say(f"in {clf.precision} ({clf.why}); {clf.again / clf.seen:.1%} of the texts answered again in float32")
     return account
 
 def finished_before(folder, out, facts):
