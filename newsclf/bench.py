@@ -270,6 +270,7 @@ def random_classifier(
     save_classifier(new_classifier(random_base(Path(folder)/"base", tokenizer, seed), names, say=lambda line: None), tokenizer, Path(folder)/"model")
     return Path(folder)/"model"
 
+# %% ../nbs/16_bench.ipynb #3cfc9406
 def bench_predict(
     model, # A run or a saved classifier
     texts:list[str], # To answer

@@ -207,7 +207,7 @@ def export(
     "Make a faster copy of a run's model, if it answers as the model does."
     from newsclf.export import export_run
     if int8 and float32: raise UserError("--int8 and --float32", "one of the two")
-    export_run(run, to, "int8" if int8 else "float32" if float32 else "bf16", data, out)
+    export_run(run, to, "int8" if int8 else "float32" if float32 else "", data, out)
 
 # %% ../nbs/17_cli.ipynb #91b99b0a
 @app.command()
@@ -280,6 +280,8 @@ def bench_training(
     found = bench_train(cfg, rows, turns, random_base, lambda line: print(line, file=sys.stderr))
     print(format_bench(found))
     if output: write_text(output, json.dumps(found | circumstances() | dict(seed=cfg.seed), indent=1, ensure_ascii=False) + "\n")
+
+# %% ../nbs/17_cli.ipynb #5634f530
 @bench.command("predict")
 def bench_answering(
     model:Annotated[Optional[str], typer.Option(help="A run or a saved classifier; without it the newest run")]=None,

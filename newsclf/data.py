@@ -7,15 +7,15 @@ __all__ = ['SAMPLE', 'MARKS', 'BAD_CHARACTER', 'MAX_RECORD', 'JSON', 'DELIMITERS
            'PLACE', 'AGENCY', 'NAME', 'BYLINE', 'CITY', 'DATELINE', 'CLEANERS', 'RESERVED', 'same_file', 'open_bytes',
            'check_encoding', 'reading_bar', 'text_pieces', 'character_fault', 'decode_utf8', 'read_utf8', 'Table',
            'Batch', 'Grammar', 'grammar', 'is_clean', 'csv_fault', 'whole_records', 'check_columns', 'csv_rows',
-           'table_rows', 'take_header', 'no_repeats', 'as_text', 'json_row', 'json_batches', 'arrow_batches',
-           'parquet_batches', 'table_format', 'open_table', 'csv_batches', 'has_names', 'read_table', 'count_rows',
-           'check_file', 'format_check', 'format_account', 'read_classes', 'infer_classes', 'repair_entities',
-           'check_cleaning', 'clean_text', 'time_column', 'news_columns', 'kept_name', 'open_news', 'label_fault',
-           'news_rows', 'parse_dates', 'column_places', 'read_news', 'check_classes', 'count_repeats', 'split_rows',
-           'random_places', 'grouped_places', 'newest_places', 'as_datasets', 'quiet_datasets', 'is_saved_dataset',
-           'open_dataset', 'dataset_table', 'read_hub', 'find_parts', 'NewsData', 'read_files', 'is_hub_name',
-           'read_data', 'load_news', 'shorten', 'encode_texts', 'cache_folder', 'tokenizer_digest', 'tokens_key',
-           'read_tokens', 'write_tokens', 'token_arrays', 'tokenize_parts']
+           'table_rows', 'take_header', 'no_repeats', 'as_text', 'json_row', 'text_lines', 'json_batches',
+           'arrow_batches', 'parquet_batches', 'table_format', 'open_table', 'csv_batches', 'has_names', 'read_table',
+           'count_rows', 'check_file', 'format_check', 'format_account', 'read_classes', 'infer_classes',
+           'repair_entities', 'check_cleaning', 'clean_text', 'time_column', 'news_columns', 'kept_name', 'open_news',
+           'label_fault', 'news_rows', 'parse_dates', 'column_places', 'read_news', 'check_classes', 'count_repeats',
+           'split_rows', 'random_places', 'grouped_places', 'newest_places', 'as_datasets', 'quiet_datasets',
+           'is_saved_dataset', 'open_dataset', 'dataset_table', 'read_hub', 'find_parts', 'NewsData', 'read_files',
+           'is_hub_name', 'read_data', 'load_news', 'shorten', 'encode_texts', 'cache_folder', 'tokenizer_digest',
+           'tokens_key', 'read_tokens', 'write_tokens', 'token_arrays', 'tokenize_parts']
 
 # %% ../nbs/01_data.ipynb #c1ada2ed
 import codecs, csv, functools, gzip, hashlib, html, io, itertools, json, os, re, tempfile, zlib
@@ -369,26 +369,36 @@ def json_row(
     if not more and len(row) > len(names): raise ValueError("more keys than the first line")
     return names, [as_text(row[c]) for c in names]
 
+# %% ../nbs/01_data.ipynb #b401e20d
+def text_lines(
+    pieces, # From `text_pieces`
+    table:Table, # For messages
+    expected:str="a text a line", # In a message about a line that never ends
+): # (number of the first line, lines without their ends), piece by piece
+    "Cut text into lines of bounded length"
+    rest,at = "", 1
+    for piece in itertools.chain(pieces, [None]):
+        found = (rest + (piece or "")).split("\n")
+        rest = found.pop() if piece is not None else ""
+        if piece is None and not found[-1]: found.pop()
+        if len(rest) > MAX_RECORD: raise UserError(f"a line of more than {MAX_RECORD:,} characters", expected, table.place(at + len(found)))
+        if found: yield at, found
+        at += len(found)
+
 # %% ../nbs/01_data.ipynb #58c5ea21
 def json_batches(
     pieces, # From `text_pieces`
     table:Table, # Takes what is refused
 ):
     "Batches of JSON Lines; without `wanted` columns all lines must have the keys of the first"
-    rest,at = "", 1
-    for piece in itertools.chain(pieces, [None]):
+    for at,found in text_lines(pieces, table, "an object a line"):
         rows,places,raws = [], [], []
-        found = (rest + (piece or "")).split("\n")
-        rest = found.pop() if piece is not None else ""
-        if piece is None and not found[-1]: found.pop()
-        if len(rest) > MAX_RECORD: raise UserError(f"a line of more than {MAX_RECORD:,} characters", "an object a line", table.place(at + len(found)))
         for line,raw in enumerate(found, at):
             try:
                 names,row = json_row(raw, table.columns or table.wanted, bool(table.wanted))
                 if not table.columns: table.columns = names
             except ValueError as e: table.refuse(line, str(e), raw, "an object a line, with the same keys, whose values are texts"); continue
             rows.append(row); places.append(line); raws.append(raw)
-        at += len(found)
         if rows: yield Batch(places, rows, raws.__getitem__)
 
 # %% ../nbs/01_data.ipynb #73cf5f88

@@ -4,19 +4,19 @@
 
 # %% auto #0
 __all__ = ['HEADERLESS', 'PARTS', 'text_columns', 'first_keys', 'first_row', 'parquet_names', 'input_columns', 'is_plain',
-           'plain_records', 'csv_records', 'json_records', 'parquet_records', 'open_records', 'row_portions',
-           'text_lines', 'read_texts', 'answer_columns', 'answered', 'screen_lines', 'cell', 'output_kind',
-           'parquet_schema', 'part_bytes', 'rows_guess', 'keep_input', 'Parts', 'begin_folder', 'clear_folder',
-           'check_job', 'answer_file', 'finished_before', 'answer_rest', 'write_parts']
+           'plain_records', 'csv_records', 'json_record', 'json_records', 'parquet_records', 'open_records', 'row_size',
+           'row_portions', 'read_texts', 'answer_columns', 'answered', 'screen_lines', 'cell', 'output_kind',
+           'parquet_schema', 'parquet_bytes', 'part_bytes', 'rows_guess', 'keep_input', 'Parts', 'begin_folder',
+           'clear_folder', 'check_job', 'finished_before', 'write_parts', 'answer_rest', 'answer_file']
 
 # %% ../nbs/13_files.ipynb #a3f7ad63
-import csv, glob, gzip, hashlib, io, itertools, json, os, re, shutil, sys, unicodedata
+import csv, glob, gzip, hashlib, io, itertools, json, re, shutil, sys, unicodedata
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from .core import LET_PASS, LOCK, Stopped, UserError, atomic_path, check_value, file_digest, json_lines, list_files, own_folder, read_sealed_json, sealed_json, show_bars, user_path, versions, write_text
-from .data import BAD_CHARACTER, DELIMITERS, FORMATS, JSON, MAX_RECORD, Table, character_fault, check_columns, decode_utf8, open_bytes, open_table, table_format, text_pieces
-from .predict import WINDOW, Predictor
+from .data import BAD_CHARACTER, DELIMITERS, FORMATS, JSON, MAX_RECORD, Table, character_fault, check_columns, decode_utf8, open_bytes, open_table, table_format, text_lines, text_pieces
+from .predict import WINDOW, Predictor, portions
 
 # %% ../nbs/13_files.ipynb #5e22b1e7
 def text_columns(
@@ -95,18 +95,14 @@ def is_plain(
 # %% ../nbs/13_files.ipynb #ba7e2f3e
 def plain_records(path, table, columns, names, encoding):
     "A text a line; lines without any are passed over"
-    rest,at = "", 1
-    for piece in itertools.chain(text_pieces(path, encoding), [None]):
-        found = (rest + (piece or "")).split("\n")
-        rest = found.pop() if piece is not None else ""
-        if len(rest) > MAX_RECORD: raise UserError(f"a line of more than {MAX_RECORD:,} characters", "a text a line", table.place(at + len(found)))
+    for at,found in text_lines(text_pieces(path, encoding), table):
         good = []
         for line,text in enumerate((t.removesuffix("\r") for t in found), at):
             if bad := BAD_CHARACTER.search(text): table.refuse(line, character_fault(bad[0]), text, "text")
             elif text.strip(): good.append((line, text, dict(text=text)))
-        at += len(found)
         yield good
 
+# %% ../nbs/13_files.ipynb #d099057b
 def csv_records(path, table, columns, names, encoding):
     "CSV and TSV: all fields are text"
     for batch in table.batches:
@@ -116,20 +112,33 @@ def csv_records(path, table, columns, names, encoding):
             else: table.refuse(line, "empty text", batch.raw(i), "a text")
         yield good
 
+# %% ../nbs/13_files.ipynb #e8d0677e
+def json_record(
+    line:str, # Of JSON Lines
+    columns:list[str], # Keys of the first line
+)->dict:
+    "A line with every value as it is; `ValueError` for what cannot be written again"
+    try: record = json.loads(line)
+    except ValueError: raise ValueError("a number that is too long") from None
+    try: json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError: raise ValueError("half a character (a lone surrogate)") from None
+    except ValueError: raise ValueError("a number that is none, or too large") from None
+    if re.search(r"(?<!\\)(?:\\\\)*\\u0000", line): raise ValueError("a NUL byte")
+    if more := [k for k in record if k not in columns]: raise ValueError(f"a key {more[0]!r} that the first line has not")
+    return record
+
 def json_records(path, table, columns, names, encoding):
     "JSON Lines: every value as it is"
     for batch in table.batches:
         good = []
         for i,(line,row) in enumerate(zip(batch.lines, batch.rows)):
-            try: json.dumps(record := json.loads(batch.raw(i)), ensure_ascii=False, allow_nan=False).encode("utf-8")
-            except UnicodeEncodeError: table.refuse(line, "half a character (a lone surrogate)", batch.raw(i), "text"); continue
-            except (ValueError, RecursionError): table.refuse(line, "a number that is too long, or none", batch.raw(i), "numbers of usual size"); continue
-            if re.search(r"(?<!\\)(?:\\\\)*\\u0000", batch.raw(i)): table.refuse(line, "a NUL byte", batch.raw(i), "text"); continue
-            if not any(t.strip() for t in row): table.refuse(line, "empty text", batch.raw(i), "a text")
-            elif more := [k for k in record if k not in columns]: table.refuse(line, f"a key {more[0]!r} that the first line has not", batch.raw(i), ", ".join(columns))
-            else: good.append((line, " ".join(row), record))
+            try:
+                if not any(t.strip() for t in row): raise ValueError("empty text")
+                good.append((line, " ".join(row), json_record(batch.raw(i), columns)))
+            except ValueError as e: table.refuse(line, str(e), batch.raw(i), f"a text, and no keys but {', '.join(columns)}")
         yield good
 
+# %% ../nbs/13_files.ipynb #a04477cd
 def parquet_records(path, table, columns, names, encoding):
     "Parquet: every value in its type"
     import pyarrow as pa, pyarrow.parquet as pq
@@ -140,7 +149,9 @@ def parquet_records(path, table, columns, names, encoding):
                 good = []
                 for line,record in enumerate(piece.to_pylist(), at):
                     values = [record[n] for n in names]
-                    wrong = next((f"no text in column {n!r}" for n,v in zip(names, values) if not isinstance(v, str)), None) or ("a NUL byte" if any("\0" in v for v in values) else None if any(v.strip() for v in values) else "empty text")
+                    if None in values: wrong = f"nothing in column {names[values.index(None)]!r}"
+                    elif not all(isinstance(v, str) for v in values): wrong = "a column that is no text"
+                    else: wrong = "a NUL byte" if any("\0" in v for v in values) else "" if any(v.strip() for v in values) else "empty text"
                     if wrong: table.refuse(line, wrong, json.dumps(record, default=str), "a text")
                     else: good.append((line, " ".join(values), record))
                 at += piece.num_rows
@@ -165,29 +176,20 @@ def open_records(
     else: table,how = open_table(path, True, encoding, delimiter, bad_rows, names), json_records
     return table, columns, how(path, table, columns, names, encoding)
 
+# %% ../nbs/13_files.ipynb #4f3c2af6
+def row_size(row): # Characters of a row, about
+    _,text,record = row
+    return len(text) + sum(len(v) if isinstance(v, (str, bytes)) else len(str(v)) for v in record.values())
+
 def row_portions(
     batches, # Lists of (line, text, record), as `open_records` gives them
     rows:int=WINDOW, # Of a portion
     chars:int=2**24, # Of all its columns, at most, but for a single row that has more
 ): # Lists of rows
-    "Rows in portions that depend on nothing but the rows"
-    out,size = [], 0
-    for row in itertools.chain.from_iterable(batches):
-        length = sum(len(v) if isinstance(v, (str, bytes)) else len(str(v)) for v in row[2].values()) + len(row[1])
-        if out and (len(out) == rows or size + length > chars):
-            yield out
-            out,size = [], 0
-        out.append(row)
-        size += length
-    if out: yield out
+    "Rows in portions"
+    return portions(itertools.chain.from_iterable(batches), rows, chars, row_size)
 
 # %% ../nbs/13_files.ipynb #de98e99e
-def text_lines(
-    text:str, # Content of a plain file
-)->list[str]: # Lines that are not blank
-    "One text a line; a line ends at a newline and nowhere else"
-    return [l.rstrip("\r") for l in text.split("\n") if l.strip()]
-
 def read_texts(
     path, # A table, or a plain text file; '-' for standard input, a text a line
     encoding:str="utf-8", # Declared, for tables
@@ -195,7 +197,7 @@ def read_texts(
     wanted:str="", # Text columns of a table; empty for what is usual
 )->list[str]: # As they stand in the file, columns joined by a space
     "Texts of a file; `UserError` names the first row without one"
-    if str(path) == "-": return text_lines(decode_utf8(sys.stdin.buffer.read(), "standard input"))
+    if str(path) == "-": return [l.removesuffix("\r") for l in decode_utf8(sys.stdin.buffer.read(), "standard input").split("\n") if l.strip()]
     if not user_path(path).exists(): raise UserError("no such file", "a table, a .txt file, or - for standard input", str(path))
     return [text for rows in open_records(path, encoding, delimiter, wanted)[2] for _,text,_ in rows]
 
@@ -260,11 +262,19 @@ def parquet_schema(
 ): # `pyarrow.Schema`
     "Types of the columns: those of a Parquet file stay, all others are text"
     import pyarrow as pa, pyarrow.parquet as pq
-    keep = not is_plain(source) and table_format(source) == ".parquet"
-    if keep:
+    if not is_plain(source) and table_format(source) == ".parquet":
         with open_bytes(source) as f: fields = list(pq.read_schema(f).remove_metadata())
     else: fields = [pa.field(c, pa.string()) for c in columns]
     return pa.schema([*fields, pa.field(ours[0], pa.string()), *(pa.field(c, pa.float64()) for c in ours[1:])])
+
+# %% ../nbs/13_files.ipynb #28c2f428
+def parquet_bytes(records, schema):
+    "Rows as Parquet; in a column of text every value becomes one"
+    import pyarrow as pa, pyarrow.parquet as pq
+    texts = {f.name for f in schema if pa.types.is_string(f.type)}
+    rows = [{n:cell(v) if n in texts and v is not None else v for n,v in r.items()} for r in records]
+    pq.write_table(pa.Table.from_pylist(rows, schema), out := io.BytesIO(), compression="zstd")
+    return out.getvalue()
 
 def part_bytes(
     records:list[dict], # Rows with their answers
@@ -276,17 +286,13 @@ def part_bytes(
     schema=None, # Of Parquet
 )->bytes:
     "A part of the file, the same bytes for the same rows"
-    if kind == ".parquet":
-        import pyarrow as pa, pyarrow.parquet as pq
-        rows = [{f.name:cell(r.get(f.name)) if pa.types.is_string(f.type) and r.get(f.name) is not None else r.get(f.name) for f in schema} for r in records]
-        pq.write_table(pa.Table.from_pylist(rows, schema), out := io.BytesIO(), compression="zstd")
-        return out.getvalue()
+    if kind == ".parquet": return parquet_bytes(records, schema)
     if kind in DELIMITERS:
         w = csv.writer(out := io.StringIO(), delimiter=DELIMITERS[kind], quoting=csv.QUOTE_ALL, lineterminator="\n")
         if head: w.writerow([cell(c, safe) for c in columns])
         w.writerows([cell(r.get(c), safe) for c in columns] for r in records)
         text = out.getvalue()
-    else: text = "".join(json.dumps(r, ensure_ascii=any("\ud800" <= c <= "\udfff" for v in r.values() if isinstance(v, str) for c in v), default=str) + "\n" for r in records)
+    else: text = "".join(json.dumps(r, ensure_ascii=False, default=str) + "\n" for r in records)
     return gzip.compress(text.encode("utf-8"), mtime=0) if packed else text.encode("utf-8")
 
 # %% ../nbs/13_files.ipynb #74b7ffb1
@@ -299,6 +305,7 @@ def rows_guess(
     import pyarrow.parquet as pq
     with open_bytes(path) as f: return pq.ParquetFile(f).metadata.num_rows
 
+# %% ../nbs/13_files.ipynb #c7f5d89f
 def keep_input(
     folder, # Of the parts
     ending:str, # Such as .txt or .jsonl
@@ -311,6 +318,7 @@ def keep_input(
         if path.exists() and any(Path(folder).glob("0*")) and file_digest(tmp) != file_digest(path): raise UserError("another standard input than that with which the file was begun", "the same again", str(path), f"Take {path.name} as --input, or remove the folder to begin anew")
     return path
 
+# %% ../nbs/13_files.ipynb #8a5cf618
 class Parts:
     "The finished parts of a file, in order; each is whole, or is not there"
     def __init__(self,
@@ -354,13 +362,15 @@ def begin_folder(
     "Refuse a folder that holds anything else, and remove what killed processes left"
     if foreign := [p.name for p in folder.iterdir() if not PARTS.fullmatch(p.name)]: raise UserError(f"{foreign[0]!r} in it", "a folder that newsclf began", str(folder), "Choose another name for the answers, or move the folder")
     for old in [*folder.glob(".*.tmp"), *out.parent.glob(f".{glob.escape(out.name)}.*.tmp")]: old.unlink()
-    if not (folder/"job.json").exists(): [p.unlink() for p in folder.glob("0*")] # it was being removed
+    if not (folder/"job.json").exists(): 
+        for old in folder.glob("0*"): old.unlink() # it was being removed
 
 def clear_folder(folder):
     "Remove the parts, then the notes: what is left at any moment is known for what it was"
     for path in sorted(folder.iterdir(), key=lambda p: (p.name == "finished.json", p.name == "job.json", p.name)):
         if path.name != LOCK: path.unlink()
 
+# %% ../nbs/13_files.ipynb #8e810e82
 def check_job(
     folder, # Of the parts
     facts:dict, # What is to be done
@@ -372,6 +382,53 @@ def check_job(
     changed = differences(read_sealed_json(note), facts)
     if changed: raise UserError("this file was begun otherwise: " + "; ".join(f"{k} was {a}, is {b}" for k,(a,b) in changed.items()), "the same again", str(folder), f"Type what was typed then, or remove {folder.name} to begin anew")
 
+def finished_before(folder, out, facts):
+    "The account of a file that was finished before a kill; `UserError` for any other file of that name"
+    if not out.exists(): return None
+    note = folder/"finished.json"
+    was = read_sealed_json(note) if note.exists() else None
+    if not was or was["job"] != json.loads(json.dumps(facts)) or was["file_sha256"] != file_digest(out): raise UserError("the file exists", "a new file", str(out), f"Choose another name or remove it; what {folder.name} holds is kept")
+    return was["account"]
+
+# %% ../nbs/13_files.ipynb #e756e73e
+def write_parts(parts, found, table, clf, columns, ours, kind, packed, safe, schema, rows, guess):
+    "Read, answer and write what is not written yet"
+    from tqdm.auto import tqdm
+    begun,waiting = len(parts.paths), deque()
+    def texts():
+        for k,portion in enumerate(row_portions(found, rows)):
+            table.kept += len(portion)
+            if k < begun: continue
+            waiting.append([record for _,_,record in portion])
+            yield [text for _,text,_ in portion]
+    with tqdm(total=guess, initial=min(begun * rows, guess or 0), unit=" rows", disable=not show_bars(), leave=False) as bar:
+        try:
+            for proba in clf.stream(texts(), None if clf.windows else bar.update):
+                content = part_bytes(answered(waiting.popleft(), proba, clf.names, ours), columns + ours, kind, packed, safe, not parts.paths, schema)
+                try: parts.add(content)
+                except OSError as e: raise UserError(f"{len(parts.paths):,} parts are written, the next is not ({e.strerror or e})", "room on a disk that can be written to", str(parts.folder), "Then type the same again: it goes on") from None
+                if clf.windows: bar.update(len(proba))
+        except KeyboardInterrupt: raise Stopped(f"stopped after {len(parts.paths):,} parts, which are kept. The same command goes on", 2) from None
+
+# %% ../nbs/13_files.ipynb #07a7d963
+def answer_rest(folder, out, path, reading, clf, facts, kind, packed, safe, rows, say):
+    "Write the parts that are not there, and join all"
+    table,columns,found = open_records(path, *reading)
+    ours,aside = answer_columns(clf.names, columns), out.with_name(out.name + ".quarantine.jsonl")
+    if aside.exists() and not any(folder.glob("0*")): raise UserError("the file exists", "a new file for rows that are set aside", str(aside), "Choose another name or remove it")
+    check_job(folder, facts)
+    parts = Parts(folder, kind + ".gz" * packed)
+    begun = len(parts.paths)
+    if begun: say(f"going on behind {begun:,} part{'s' * (begun > 1)} of {rows:,} rows")
+    schema = parquet_schema(path, columns, ours) if kind == ".parquet" else None
+    write_parts(parts, found, table, clf, columns, ours, kind, packed, safe, schema, rows, rows_guess(path) if show_bars() else None)
+    if not parts.paths: clear_folder(folder); raise UserError("no row with a text", "at least one", str(path))
+    account = table.account() | dict(parts=len(parts.paths), begun_with=begun)
+    if table.quarantined: write_text(aside, json_lines(table.quarantined))
+    parts.join(out, schema, lambda tmp: write_text(folder/"finished.json", sealed_json(dict(job=facts, file_sha256=file_digest(tmp), account=account))))
+    return account
+
+# %% ../nbs/13_files.ipynb #c4bef461
 def answer_file(
     source, # A table, a file with a text a line, or - for standard input
     out, # File to write: .csv, .tsv, .jsonl or .parquet, the first three also with .gz
@@ -414,47 +471,3 @@ def answer_file(
     if account["quarantined"]: say(f"{account['quarantined']:,} rows set aside: {out}.quarantine.jsonl")
     if clf.margin and clf.seen: say(f"in {clf.precision} ({clf.why}); {clf.again / clf.seen:.1%} of the texts answered again in float32")
     return account
-
-def finished_before(folder, out, facts):
-    "The account of a file that was finished before a kill; `UserError` for any other file of that name"
-    if not out.exists(): return None
-    note = folder/"finished.json"
-    was = read_sealed_json(note) if note.exists() else None
-    if not was or was["job"] != json.loads(json.dumps(facts)) or was["file_sha256"] != file_digest(out): raise UserError("the file exists", "a new file", str(out), f"Choose another name or remove it; what {folder.name} holds is kept")
-    return was["account"]
-
-def answer_rest(folder, out, path, reading, clf, facts, kind, packed, safe, rows, say):
-    "Write the parts that are not there, and join all"
-    table,columns,found = open_records(path, *reading)
-    ours,aside = answer_columns(clf.names, columns), out.with_name(out.name + ".quarantine.jsonl")
-    if aside.exists() and not any(folder.glob("0*")): raise UserError("the file exists", "a new file for rows that are set aside", str(aside), "Choose another name or remove it")
-    check_job(folder, facts)
-    parts = Parts(folder, kind + ".gz" * packed)
-    begun = len(parts.paths)
-    if begun: say(f"going on behind {begun:,} part{'s' * (begun > 1)} of {rows:,} rows")
-    schema = parquet_schema(path, columns, ours) if kind == ".parquet" else None
-    write_parts(parts, found, table, clf, columns, ours, kind, packed, safe, schema, rows, rows_guess(path) if show_bars() else None)
-    if not parts.paths: clear_folder(folder); raise UserError("no row with a text", "at least one", str(path))
-    account = table.account() | dict(parts=len(parts.paths), begun_with=begun)
-    if table.quarantined: write_text(aside, json_lines(table.quarantined))
-    parts.join(out, schema, lambda tmp: write_text(folder/"finished.json", sealed_json(dict(job=facts, file_sha256=file_digest(tmp), account=account))))
-    return account
-
-def write_parts(parts, found, table, clf, columns, ours, kind, packed, safe, schema, rows, guess):
-    "Read, answer and write what is not written yet"
-    from tqdm.auto import tqdm
-    begun,waiting = len(parts.paths), deque()
-    def texts():
-        for k,portion in enumerate(row_portions(found, rows)):
-            table.kept += len(portion)
-            if k < begun: continue
-            waiting.append([record for _,_,record in portion])
-            yield [text for _,text,_ in portion]
-    with tqdm(total=guess, initial=min(begun * rows, guess or 0), unit=" rows", disable=not show_bars(), leave=False) as bar:
-        try:
-            for proba in clf.stream(texts(), None if clf.windows else bar.update):
-                content = part_bytes(answered(waiting.popleft(), proba, clf.names, ours), columns + ours, kind, packed, safe, not parts.paths, schema)
-                try: parts.add(content)
-                except OSError as e: raise UserError(f"{len(parts.paths):,} parts are written, the next is not ({e.strerror or e})", "room on a disk that can be written to", str(parts.folder), "Then type the same again: it goes on") from None
-                if clf.windows: bar.update(len(proba))
-        except KeyboardInterrupt: raise Stopped(f"stopped after {len(parts.paths):,} parts, which are kept. The same command goes on", 2) from None

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['TOKENS', 'EXPORT', 'EXTRAS', 'WINDOW', 'IDEOGRAPHS', 'model_folder', 'check_texts', 'token_batches', 'id_logits',
            'batch_logits', 'half_model', 'lead_errors', 'close_rows', 'state_errors', 'measure_half', 'token_windows',
-           'engine', 'Exported', 'open_export', 'portions', 'Predictor', 'compare_with_pipeline', 'word_pattern',
-           'words_of', 'without_words', 'keep_part', 'seen_words', 'ask_without', 'log_odds', 'occlude', 'joint_falls',
-           'beats_random']
+           'pool_windows', 'engine', 'Exported', 'open_export', 'portions', 'one_ahead', 'Predictor',
+           'compare_with_pipeline', 'word_pattern', 'words_of', 'without_words', 'keep_part', 'seen_words',
+           'ask_without', 'log_odds', 'occlude', 'joint_falls', 'beats_random']
 
 # %% ../nbs/11_predict.ipynb #4595e378
 import re, sys, unicodedata
@@ -97,6 +97,7 @@ def half_model(
     cast_embeddings(twin)
     return twin
 
+# %% ../nbs/11_predict.ipynb #87df7c4a
 def lead_errors(
     logits, # (texts, classes) as computed
     exact, # (texts, classes) in float32
@@ -113,6 +114,7 @@ def close_rows(
     best = np.sort(logits, axis=1)
     return np.flatnonzero(best[:,-1] - best[:,-2] <= margin)
 
+# %% ../nbs/11_predict.ipynb #fa4c21b3
 def state_errors(
     logits, # (texts, classes) as computed
     exact, # (texts, classes) in float32
@@ -143,6 +145,17 @@ def token_windows(
     starts = range(0, max(len(body) - size, 0) + size // 2, size // 2) if len(body) > size else [0]
     return [[first, *body[min(s, max(len(body) - size, 0)):][:size], last] for s in starts]
 
+# %% ../nbs/11_predict.ipynb #57f6a631
+def pool_windows(
+    logits, # (windows, classes) of all texts, one after the other
+    counts, # (texts,) windows of each
+)->np.ndarray: # (texts, classes) log-probabilities
+    "The mean of the probabilities of a text's windows"
+    from scipy.special import log_softmax, logsumexp
+    z = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
+    if len(z) == len(counts): return z
+    return np.stack([logsumexp(some, axis=0) for some in np.split(z, np.cumsum(counts)[:-1])]) - np.log(counts)[:,None]
+
 # %% ../nbs/11_predict.ipynb #588cc3d4
 EXPORT = "export.json" # What an export says of itself
 EXTRAS = dict(openvino="openvino", nncf="openvino", onnx="onnx", onnxscript="onnx", onnxruntime="onnx") # Library to the extra that brings it
@@ -156,6 +169,7 @@ def engine(
     try: return importlib.import_module(name)
     except ImportError: raise UserError(f"{name} is not installed", do=f"Type: pip install -c constraints.txt -e '.[{EXTRAS[name]}]'") from None
 
+# %% ../nbs/11_predict.ipynb #bd374c63
 class Exported:
     "An export, called like a model"
     device = "cpu"
@@ -185,6 +199,7 @@ class Exported:
         z = self.run(ids, np.ones_like(ids) if attention_mask is None else attention_mask.numpy())
         return SimpleNamespace(logits=torch.from_numpy(np.array(z, dtype=np.float32) * np.float32(self.scale)))
 
+# %% ../nbs/11_predict.ipynb #171a705a
 def open_export(
     path, # A folder
 )->dict|None: # What `EXPORT` says, and base: folder of its model; None for a folder that is no export
@@ -204,20 +219,40 @@ def open_export(
 WINDOW = 4096 # Texts that are sorted together
 
 def portions(
-    texts, # Any iterable of texts
-    rows:int=WINDOW, # Texts of a portion, at most
-    chars:int=2**23, # Characters, at most, but for a text that is longer
-): # Lists of texts
-    "Texts in portions of bounded size"
-    out,size = [], 0
-    for t in texts:
-        if out and (len(out) == rows or size + len(t) > chars):
+    items, # Any iterable of texts, or of whatever `size` measures
+    rows:int=WINDOW, # Items of a portion, at most
+    chars:int=2**23, # Characters, at most, but for an item that has more
+    size=len, # Function from an item to its characters
+): # Lists of items
+    "Items in portions of bounded size, which depend on nothing but the items"
+    out,held = [], 0
+    for item in items:
+        more = size(item)
+        if out and (len(out) == rows or held + more > chars):
             yield out
-            out,size = [], 0
-        out.append(t)
-        size += len(t)
+            out,held = [], 0
+        out.append(item)
+        held += more
     if out: yield out
 
+# %% ../nbs/11_predict.ipynb #796a8d27
+def one_ahead(
+    work, # Function of an item
+    items, # Any iterable
+): # What `work` makes of each, in order
+    "While one result is used the next item is already read and worked on, in a thread"
+    from concurrent.futures import ThreadPoolExecutor
+    items,end = iter(items), object()
+    def step():
+        item = next(items, end)
+        return end if item is end else work(item)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(step)
+        while (done := coming.result()) is not end:
+            coming = pool.submit(step)
+            yield done
+
+# %% ../nbs/11_predict.ipynb #3d2d9d0c
 class Predictor:
     "A saved classifier that answers: whatever the batch, the order or the precision, the same label"
     def __init__(self,
@@ -262,16 +297,12 @@ class Predictor:
         return [[ids] for ids in encode_texts(self.tokenizer, cleaned, limit, self.truncation)[0]]
 
     def pooled(self, model, parts, progress=None): # (texts, classes) log-probabilities
-        from scipy.special import log_softmax, logsumexp
-        z = log_softmax(id_logits(model, [ids for windows in parts for ids in windows], self.tokenizer.pad_token_id, self.tokens, progress).astype(np.float64), axis=1)
-        if len(z) == len(parts): return z
-        counts = np.array([len(windows) for windows in parts])
-        return np.stack([logsumexp(some, axis=0) for some in np.split(z, np.cumsum(counts)[:-1])]) - np.log(counts)[:,None]
+        logits = id_logits(model, [ids for windows in parts for ids in windows], self.tokenizer.pad_token_id, self.tokens, progress)
+        return pool_windows(logits, [len(windows) for windows in parts])
 
-    def answer(self, parts, progress=None, half=True): # (texts, classes) probabilities
-        if not parts: return np.zeros((0, len(self.names)))
-        z = self.pooled(half and self.half or self.model, parts, progress)
-        if half and self.margin and len(close := close_rows(z, self.margin)):
+    def answer(self, parts, progress=None): # (texts, classes) probabilities
+        z = self.pooled(self.half or self.model, parts, progress)
+        if self.margin and len(close := close_rows(z, self.margin)):
             z[close] = self.pooled(self.model, [parts[i] for i in close])
             self.again += len(close)
         self.seen += len(parts)
@@ -282,16 +313,7 @@ class Predictor:
         progress=None, # Told after each batch how many texts it had, as `tqdm.update`
     ): # (texts, classes) probabilities of each list, in order
         "Answers, one portion after the other; the next is read and tokenized meanwhile"
-        from concurrent.futures import ThreadPoolExecutor
-        some = iter(some)
-        def ahead():
-            texts = next(some, None)
-            return None if texts is None else self.encode(texts)
-        with ThreadPoolExecutor(1) as pool:
-            coming = pool.submit(ahead)
-            while (ids := coming.result()) is not None:
-                coming = pool.submit(ahead)
-                yield self.answer(ids, progress)
+        return (self.answer(parts, progress) for parts in one_ahead(self.encode, some))
 
     def predict_proba(self,
         texts, # Iterable of texts, cut at the model's length
@@ -315,7 +337,7 @@ class Predictor:
     )->list[dict]: # label, probability, words: those of `occlude` without which the label would be less probable
         "The most probable label of each text, and the words it rests on"
         texts = check_texts(texts)
-        def exactly(texts): return self.answer(self.encode(texts), half=False) # the words shall be the same on every machine
+        def exactly(texts): return np.exp(self.pooled(self.model, self.encode(texts))) # the words shall be the same on every machine
         proba = exactly(texts)
         found = occlude(exactly, texts, proba.argmax(1), min(200, self.tokenizer.model_max_length), self.tokenizer.model_max_length, self.truncation, progress)
         return [dict(label=self.names[p.argmax()], probability=float(p.max()), words=[w for w in words[:top] if w["fall"] > 0]) for p,words in zip(proba, found)]

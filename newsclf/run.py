@@ -440,6 +440,7 @@ def beside_linear(
     except (UserError, ValueError): return None, None, None # no reason to lose a run
     return proba, linear, {k:found[k] for k in ("accuracy","macro_f1","mcnemar","better","verdict")}
 
+# %% ../nbs/12_run.ipynb #57a973c9
 def evaluate_run(predictor, news, out, calibration, seed, say=print):
     "Figures of validation and test, the report, the picture, the predictions of both models; the look at the test is counted"
     from tqdm.auto import tqdm

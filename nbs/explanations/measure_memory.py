@@ -3,7 +3,7 @@
     python nbs/explanations/measure_memory.py ag_news_csv --rows 4000 --epochs 5 > nbs/explanations/figures/memory.json
 
 The rows are the first of train.csv and all of test.csv, in a folder of their own. An epoch is what lies between two lines of history.jsonl; its size is the
-largest that was read, and that at its end. Linux only.
+largest that was read, and that at its end.
 """
 import argparse
 import json
@@ -15,6 +15,8 @@ import time
 from itertools import islice
 from pathlib import Path
 
+import psutil
+
 ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 ap.add_argument("data")
 ap.add_argument("--rows", type=int, default=4000)
@@ -24,9 +26,8 @@ a = ap.parse_args()
 
 def resident(pid):
     "Megabytes of a process, None when it has ended"
-    try: lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError): return None
-    return next((int(l.split()[1]) / 1024 for l in lines if l.startswith("VmRSS:")), None)
+    try: return psutil.Process(pid).memory_info().rss / 2**20
+    except psutil.NoSuchProcess: return None
 
 
 with tempfile.TemporaryDirectory() as tmp:

@@ -2,11 +2,10 @@
 
     python nbs/explanations/measure_sorting.py ag_news_csv > nbs/explanations/figures/sorting.json
 
-The rows are those of test.csv, over and over; the model has two layers and random weights. Linux only.
+The rows are those of test.csv, over and over; the model has two layers and random weights.
 """
 import argparse
 import json
-import os
 import random
 import signal
 import subprocess
@@ -15,7 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from newsclf.core import file_digest
+import psutil
+
 from newsclf.files import answer_file
 from newsclf.model import load_tokenizer, minilm_folder, new_classifier, random_base, save_classifier
 from newsclf.run import circumstances
@@ -30,9 +30,8 @@ rng, newsclf = random.Random(1122), str(Path(sys.executable).with_name("newsclf"
 
 def resident(pid):
     "Megabytes of a process, None when it has ended"
-    try: lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError): return None
-    return next((int(l.split()[1]) / 1024 for l in lines if l.startswith("VmRSS:")), None)
+    try: return psutil.Process(pid).memory_info().rss / 2**20
+    except psutil.NoSuchProcess: return None
 
 
 def write_rows(path, lines, rows):
@@ -55,7 +54,7 @@ def million(folder, lines):
 def killed(folder, lines, ending):
     "Begun and killed at odd moments, until so many kills have hit; then left alone"
     write_rows(folder/"many.csv", lines, 20_000)
-    how = f"rows=200, precision='float32', say=lambda line: None"
+    how = "rows=200, precision='float32', say=lambda line: None"
     answer_file(folder/"many.csv", folder/f"whole{ending}", folder/"model", rows=200, precision="float32", say=lambda line: None)
     hits, rounds, same = 0, 0, 0
     while hits < a.kills // 2:
