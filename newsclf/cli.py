@@ -200,7 +200,7 @@ def export(
     run:Annotated[str, typer.Argument(help="A run")],
     to:Annotated[str, typer.Option(help="openvino or onnx")]="openvino",
     int8:Annotated[bool, typer.Option("--int8", help="8-bit integers, for openvino")]=False,
-    float32:Annotated[bool, typer.Option("--float32", help="float32, for openvino, which else computes in bf16")]=False,
+    float32:Annotated[bool, typer.Option("--float32", help="float32, for openvino, also where the processor computes in bf16")]=False,
     data:Annotated[str, typer.Option(help="The run's data, where they lie now; without it the name in its manifest")]="",
     out:Annotated[Optional[Path], typer.Option(help="New folder; without it RUN/export/openvino-bf16 and the like")]=None,
 ):

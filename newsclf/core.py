@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['QUIET', 'PRESETS', 'CHOICES', 'RANGES', 'LIBRARIES', 'SEAL', 'SEAL_FORMAT', 'LET_PASS', 'LOCK', 'UserError',
            'Stopped', 'nearest', 'Config', 'check_value', 'read_config', 'make_config', 'set_seed', 'choose_device',
-           'bf16_gain', 'choose_precision', 'usable_cores', 'set_threads', 'free_memory', 'processor_name', 'machine',
-           'installed_version', 'versions', 'show_bars', 'file_digest', 'text_digests', 'sync', 'atomic_path',
-           'write_text', 'folder_files', 'list_files', 'sealed_json', 'read_sealed_json', 'seal_folder', 'read_seal',
-           'check_files', 'check_seal', 'json_lines', 'own_folder', 'process_rank', 'user_path', 'need_disk']
+           'bf16_gain', 'choose_precision', 'usable_cores', 'set_threads', 'free_memory', 'processor_name',
+           'processor_units', 'machine', 'installed_version', 'versions', 'show_bars', 'file_digest', 'text_digests',
+           'sync', 'atomic_path', 'write_text', 'folder_files', 'list_files', 'sealed_json', 'read_sealed_json',
+           'seal_folder', 'read_seal', 'check_files', 'check_seal', 'json_lines', 'own_folder', 'process_rank',
+           'user_path', 'need_disk']
 
 # %% ../nbs/00_core.ipynb #90992f28
 import difflib, functools, hashlib, json, os, platform, shutil, subprocess, sys, time, tomllib
@@ -257,13 +258,17 @@ def processor_name()->str: # As the system calls it
     if platform.system() == "Darwin": names = [subprocess.run(["sysctl","-n","machdep.cpu.brand_string"], capture_output=True, text=True).stdout.strip()]
     return "".join(names[:1]) or platform.processor() or platform.machine()
 
+def processor_units()->list[str]: # Those that decide how matrices are multiplied, and so the last digits
+    "Units of the processor"
+    import torch
+    have = torch.cpu.get_capabilities()
+    return [u for u in ("avx2","avx_vnni","avx512_f","avx512_vnni","avx512_bf16","amx_int8","amx_bf16") if have.get(u)]
+
 def machine()->dict: # Processor, cores, threads, memory in GB, system, GPU
     "The machine, as far as figures depend on it"
     import torch
-    caps = torch.cpu.get_capabilities()
-    units = [u for u in ("avx2","avx512_f","avx512_bf16","amx_bf16") if caps.get(u)]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else 0
-    return dict(cpu=processor_name(), units=units, cores=os.cpu_count(), threads=torch.get_num_threads(), memory_gb=round(memory),
+    return dict(cpu=processor_name(), units=processor_units(), cores=os.cpu_count(), threads=torch.get_num_threads(), memory_gb=round(memory),
                 system=f"{platform.system()} {platform.machine()}", gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None)
 
 # %% ../nbs/00_core.ipynb #d986930f

@@ -469,5 +469,5 @@ def answer_file(
     with suppress(OSError): folder.rmdir()
     say(f"{account['kept']:,} answers: {out}")
     if account["quarantined"]: say(f"{account['quarantined']:,} rows set aside: {out}.quarantine.jsonl")
-    if clf.margin and clf.seen: say(f"in {clf.precision} ({clf.why}); {clf.again / clf.seen:.1%} of the texts answered again in float32")
+    if clf.margin is not None and clf.seen: say(f"in {clf.precision} ({clf.why}); {clf.again / clf.seen:.1%} of the texts answered again in float32")
     return account

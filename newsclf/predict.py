@@ -14,7 +14,7 @@ import re, sys, unicodedata
 from functools import cache
 from pathlib import Path
 import numpy as np
-from .core import UserError, check_seal, choose_device, choose_precision, file_digest, read_sealed_json, user_path
+from .core import UserError, check_seal, choose_device, choose_precision, file_digest, processor_units, read_sealed_json, user_path
 from .data import check_cleaning, clean_text, encode_texts, shorten
 
 # %% ../nbs/11_predict.ipynb #f3a8d12a
@@ -178,12 +178,14 @@ class Exported:
         facts:dict, # to and precision, from its `EXPORT`
         config, # Of the model it was made from
         scale:float=1.0, # Multiplies its logits
+        exact:bool=False, # In float32, whatever the export computes in; only for openvino
     ):
         import torch
         self.config,self.scale,folder,threads = config, scale, Path(folder), torch.get_num_threads()
         if facts["to"] == "openvino":
-            how = dict(INFERENCE_PRECISION_HINT="bf16" if facts["precision"] == "bf16" else "f32", INFERENCE_NUM_THREADS=threads)
-            request = engine("openvino").Core().compile_model(folder/"model.xml", "CPU", how).create_infer_request()
+            how = dict(INFERENCE_PRECISION_HINT="bf16" if facts["precision"] == "bf16" and not exact else "f32", INFERENCE_NUM_THREADS=threads)
+            name = "exact.xml" if facts["precision"] == "int8" and exact else "model.xml"
+            request = engine("openvino").Core().compile_model(folder/name, "CPU", how).create_infer_request()
             self.run = lambda ids, mask: request.infer([ids, mask], share_inputs=True)[0]
         else:
             ort = engine("onnxruntime")
@@ -208,7 +210,10 @@ def open_export(
     if not (path/EXPORT).is_file(): return None
     check_seal(path)
     facts = read_sealed_json(path/EXPORT)
-    try: base,digest,right = path/facts["model"], facts["weights_sha256"], facts["to"] in ("openvino","onnx") and facts["precision"] in ("bf16","int8","float32") and 0 <= facts["gate"]["logit_error"] < np.inf
+    def error_of(found): return 0 <= found["logit_error"] < np.inf
+    try:
+        base,digest = path/facts["model"], facts["weights_sha256"]
+        right = isinstance(facts["units"], list) and facts["to"] in ("openvino","onnx") and facts["precision"] in ("bf16","int8","float32") and error_of(facts["gate"]) and error_of(facts["gate"]["exact"])
     except (KeyError, TypeError): right = False
     if not right: raise UserError(f"{EXPORT} is not what newsclf writes", "an export", str(path), "Export again: newsclf export RUN")
     if not (base/"model.safetensors").is_file(): raise UserError("the model that the export was made from is not there", f"it in {facts['model']}, where close cases are answered again", str(path), "Move the export together with its run, or export again")
@@ -276,13 +281,20 @@ class Predictor:
         self.clean,self.truncation,self.calibration = check_cleaning(made.get("clean", ())), made.get("truncation", "head"), made.get("calibration")
         warm = self.calibration["temperature"]["temperature"] if raw and self.calibration else 1.0
         fold_temperature(self.model, 1 / warm)
-        self.half = self.margin = None
+        def step(model, stated): return model, 2 * warm * stated["logit_error"] if recheck else None
+        self.steps = [(self.model, None)] # quickest first, each with the lead under which the next is asked
         if exported and precision == "auto":
+            gate,here = exported["gate"], exported["units"] == processor_units()
             self.precision,self.why = exported["precision"], f"an export for {exported['to']} that has passed its gate"
-            self.half,self.margin = Exported(path, exported, self.model.config, warm), 2 * warm * exported["gate"]["logit_error"] if recheck else None
+            if not here: self.precision,self.why = "float32", f"an export for {exported['to']} that has passed its gate on another processor ({', '.join(exported['units'])})"
+            if exported["precision"] != "float32" and (recheck or not here): self.steps.insert(0, step(Exported(path, exported, self.model.config, warm, True), gate["exact"]))
+            if exported["precision"] == "float32" or here: self.steps.insert(0, step(Exported(path, exported, self.model.config, warm), gate))
             return
         self.precision,self.why = self.choose(precision, made.get("bfloat16"), recheck)
-        if self.precision == "bf16": self.half,self.margin = half_model(self.model), 2 * warm * made["bfloat16"]["logit_error"] if recheck else None
+        if self.precision == "bf16": self.steps.insert(0, step(half_model(self.model), made.get("bfloat16")))
+
+    @property
+    def margin(self): return self.steps[0][1] # None where nothing is answered again
 
     def choose(self, wanted, stated, recheck): # (precision, reason)
         "bfloat16 where it is faster and the model says how far it is off"
@@ -301,11 +313,14 @@ class Predictor:
         return pool_windows(logits, [len(windows) for windows in parts])
 
     def answer(self, parts, progress=None): # (texts, classes) probabilities
-        z = self.pooled(self.half or self.model, parts, progress)
-        if self.margin and len(close := close_rows(z, self.margin)):
-            z[close] = self.pooled(self.model, [parts[i] for i in close])
-            self.again += len(close)
-        self.seen += len(parts)
+        (model,margin),*others = self.steps
+        z = self.pooled(model, parts, progress)
+        close = close_rows(z, margin) if margin is not None else []
+        self.again,self.seen = self.again + len(close), self.seen + len(parts)
+        for model,margin in others:
+            if not len(close): break
+            z[close] = self.pooled(model, [parts[i] for i in close])
+            if margin is not None: close = close[close_rows(z[close], margin)]
         return np.exp(z)
 
     def stream(self,
