@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['chapter_arguments', 'chapter_model', 'watched', 'matrix_flops', 'matrix_peak', 'time_ours', 'time_chapter',
-           'bench_rows', 'side_figures', 'take_turns', 'bench_train', 'format_bench', 'answering_sides', 'time_answers',
-           'single_milliseconds', 'random_classifier', 'bench_predict', 'format_answering']
+           'bench_rows', 'side_figures', 'take_turns', 'bench_train', 'format_bench', 'our_sides', 'pipeline_sides',
+           'time_answers', 'single_milliseconds', 'random_classifier', 'bench_predict', 'format_answering',
+           'trial_exports']
 
 # %% ../nbs/16_bench.ipynb #bb0c8707
 import statistics, tempfile, time
@@ -228,22 +229,34 @@ def format_bench(
     return "\n".join(lines + ["", "matrix peak, measured before and after: " + ", ".join(f"{p:,} GFLOP/s in {d}" for d,p in b["matrix_peak_gflops"].items())])
 
 # %% ../nbs/16_bench.ipynb #59cf3ced
-def answering_sides(
-    model, # A run or a saved classifier
+def our_sides(
+    places, # Runs, saved classifiers and exports
     device:str="auto", # auto, cuda, mps or cpu
-    precision:str="auto", # auto, bf16 or float32, of ours
+    precision:str="auto", # auto, bf16 or float32, of those that are no exports; auto is bf16 and float32 where bf16 gains
     recheck:bool=True, # As for `Predictor`
-)->tuple: # (our `Predictor`, name of each side to a function from texts to labels)
-    "Ours, and pipeline's default and batches of 32"
+)->dict: # Name to `Predictor`
+    "All that shall be timed on our side"
+    from newsclf.predict import Predictor
+    out = {}
+    for place in places:
+        clf = Predictor(place, device, precision, recheck)
+        exported = clf.source != clf.folder
+        out[clf.source.name if exported else f"torch-{clf.precision}"] = clf
+        if not exported and precision == "auto" and clf.precision == "bf16": out["torch-float32"] = Predictor(place, device, "float32")
+    return out
+
+def pipeline_sides(
+    clf, # A `Predictor`, whose model, device and cleaning are taken
+)->dict: # Name to a function from texts to labels
+    "pipeline as it comes, and in batches of 32"
     from transformers import pipeline
     from newsclf.data import clean_text
     from newsclf.model import quiet_loading
-    from newsclf.predict import Predictor
-    clf = Predictor(model, device, precision, recheck)
     with quiet_loading(): pipe = pipeline("text-classification", model=str(clf.folder), device=clf.device, trust_remote_code=False)
     def ask(texts, **how): return [a["label"] for a in pipe([clean_text(t, clf.clean) for t in texts], truncation=True, **how)]
-    return clf, {"newsclf":clf.predict, "pipeline":ask, "pipeline, batches of 32":partial(ask, batch_size=32)}
+    return {"pipeline":ask, "pipeline, batches of 32":partial(ask, batch_size=32)}
 
+# %% ../nbs/16_bench.ipynb #c9c780c4
 def time_answers(answer, texts, turn=0):
     "Seconds and labels of one side"
     answer(texts[:8])
@@ -272,37 +285,60 @@ def random_classifier(
 
 # %% ../nbs/16_bench.ipynb #3cfc9406
 def bench_predict(
-    model, # A run or a saved classifier
+    ours:dict, # From `our_sides`
     texts:list[str], # To answer
     turns:int=3, # Of each side
     singles:int=200, # Texts that are asked alone, for the latency
-    device:str="auto", # auto, cuda, mps or cpu
-    precision:str="auto", # auto, bf16 or float32, of ours
-    recheck:bool=True, # As for `Predictor`
     say=print, # Takes a line a turn
-)->dict: # ratios: theirs over ours, of seconds, by side; sides: rows_per_s, median_ms and p99_ms of single texts; other_labels; and what answered
+)->dict: # fastest: a name; ours and theirs: by name, rows_per_s, median_ms and p99_ms of single texts; of ours also ratio and latency_ratio, other_labels than pipeline's, answered_again
     "Time our answers and pipeline's, in turn, on the same texts"
-    threads = set_threads()
-    clf,sides = answering_sides(model, device, precision, recheck)
+    threads,clf = set_threads(), next(iter(ours.values()))
+    theirs = pipeline_sides(clf)
+    sides = {name:c.predict for name,c in ours.items()} | theirs
     taken = take_turns({side:partial(time_answers, answer, texts) for side,answer in sides.items()}, turns, lambda side, turn, run: say(f"turn {turn + 1} of {turns}: {side} {len(texts) / run['seconds']:.1f} texts/s"))
-    share = clf.again / clf.seen
-    alone = take_turns({side:lambda turn, answer=sides[side]: single_milliseconds(answer, texts[turn::turns][:max(1, singles // turns)]) for side in ("newsclf","pipeline")}, turns, lambda *turn: None)
-    ours = taken["newsclf"]
-    ratios = {side:[r["seconds"] / o["seconds"] for o,r in zip(ours, taken[side])] for side in sides if side != "newsclf"}
+    again = {name:round(c.again / c.seen, 4) if c.margin is not None else None for name,c in ours.items()}
+    alone = take_turns({side:lambda turn, answer=answer: single_milliseconds(answer, texts[turn::turns][:max(1, singles // turns)]) for side,answer in sides.items() if "batches" not in side}, turns, lambda *turn: None)
     found = {side:dict(rows_per_s=round(len(texts) / statistics.median(r["seconds"] for r in runs), 1), seconds=[round(r["seconds"], 3) for r in runs]) for side,runs in taken.items()}
-    for side,runs in alone.items():
-        ms = np.concatenate(runs)
-        found[side] |= dict(median_ms=round(float(np.median(ms)), 2), p99_ms=round(float(np.quantile(ms, 0.99)), 2))
-    return dict(ratio={side:round(statistics.median(r), 2) for side,r in ratios.items()}, ratios={side:[round(x, 2) for x in r] for side,r in ratios.items()}, latency_ratio=round(found["pipeline"]["median_ms"] / found["newsclf"]["median_ms"], 2),
-        sides=found, other_labels=sum(a != b for a,b in zip(ours[0]["labels"], taken["pipeline"][0]["labels"])), answered_again=round(share, 4) if clf.margin else None,
-        texts=len(texts), tokens_a_text=round(float(np.mean([len(ids) for windows in clf.encode(texts) for ids in windows])), 1), parameters=sum(p.numel() for p in clf.model.parameters()), device=[clf.device, clf.reason], precision=[clf.precision, clf.why], threads=threads)
+    for side,runs in alone.items(): found[side] |= dict(median_ms=round(float(np.median(np.concatenate(runs))), 2), p99_ms=round(float(np.quantile(np.concatenate(runs), 0.99)), 2))
+    for name,c in ours.items():
+        ratios = {side:[round(r["seconds"] / o["seconds"], 2) for o,r in zip(taken[name], taken[side])] for side in theirs}
+        found[name] |= dict(ratio={side:statistics.median(r) for side,r in ratios.items()}, ratios=ratios, latency_ratio=round(found["pipeline"]["median_ms"] / found[name]["median_ms"], 2),
+            other_labels=sum(a != b for a,b in zip(taken[name][0]["labels"], taken["pipeline"][0]["labels"])), answered_again=again[name], precision=[c.precision, c.why])
+    return dict(fastest=max(ours, key=lambda name: found[name]["rows_per_s"]), ours={name:found[name] for name in ours}, theirs={side:found[side] for side in theirs},
+        texts=len(texts), tokens_a_text=round(float(np.mean([len(ids) for windows in clf.encode(texts) for ids in windows])), 1), parameters=sum(p.numel() for p in clf.model.parameters()), device=[clf.device, clf.reason], threads=threads)
 
 # %% ../nbs/16_bench.ipynb #5d24c2cc
 def format_answering(
     b:dict, # From `bench_predict`
 )->str:
-    "The figures as a table, the ratios first"
-    lines = [f"{r:.2f} times as fast as {side}" + " as it comes" * (side == "pipeline") + f" (turns: {', '.join(f'{x:.2f}' for x in b['ratios'][side])})" for side,r in b["ratio"].items()]
-    lines += [f"{b['latency_ratio']:.2f} times as fast for a single text", "", f"{b['texts']:,} texts of {b['tokens_a_text']:.0f} tokens, {b['parameters']/1e6:.1f} M parameters; precision: {b['precision'][0]} ({b['precision'][1]}); {b['threads']} threads",
-              f"other labels than pipeline's: {b['other_labels']:,}" + (f"; answered again in float32: {b['answered_again']:.1%}" if b["answered_again"] is not None else ""), "", f"{'':<24}{'texts/s':>12}{'one text, ms':>16}{'99 of 100 within':>20}"]
-    return "\n".join(lines + [f"{side:<24}{s['rows_per_s']:>12,.1f}" + (f"{s['median_ms']:>16.1f}{s['p99_ms']:>20.1f}" if "median_ms" in s else "") for side,s in b["sides"].items()])
+    "The figures as a table, the ratios of the fastest first"
+    best = b["ours"][b["fastest"]]
+    lines = [f"{r:.2f} times as fast as {side}" + " as it comes" * (side == "pipeline") + f" (turns: {', '.join(f'{x:.2f}' for x in best['ratios'][side])})" for side,r in best["ratio"].items()]
+    lines += [f"{best['latency_ratio']:.2f} times as fast for a single text", f"by {b['fastest']}: {best['precision'][1]}", "", f"{b['texts']:,} texts of {b['tokens_a_text']:.0f} tokens, {b['parameters']/1e6:.1f} M parameters; {b['threads']} threads", "",
+              f"{'':<24}{'texts/s':>10}{'× pipeline':>12}{'× batches':>12}{'one text, ms':>14}{'99 of 100':>11}{'× pipeline':>12}{'again':>8}{'other labels':>14}"]
+    for side,s in b["ours"].items():
+        again = "" if s["answered_again"] is None else f"{s['answered_again']:.1%}"
+        lines.append(f"{side:<24}{s['rows_per_s']:>10,.1f}{s['ratio']['pipeline']:>12.2f}{s['ratio']['pipeline, batches of 32']:>12.2f}{s['median_ms']:>14.1f}{s['p99_ms']:>11.1f}{s['latency_ratio']:>12.2f}{again:>8}{s['other_labels']:>14,}")
+    return "\n".join(lines + [f"{side:<24}{s['rows_per_s']:>10,.1f}" + (f"{s['median_ms']:>38.1f}{s['p99_ms']:>11.1f}" if "median_ms" in s else "") for side,s in b["theirs"].items()])
+
+# %% ../nbs/16_bench.ipynb #1a45d531
+def trial_exports(
+    base, # Folder of a saved classifier
+    news, # `NewsData`, whose rows the gate asks
+    folder, # Where they are written
+    rows:int=64, # Validation rows for the gate
+    say=print, # Takes two lines an export
+)->list[Path]: # Their folders
+    "Every export that this machine can make of a classifier, also those that the gate would refuse"
+    from newsclf.data import encode_texts
+    from newsclf.export import faults_of, format_parity, make_export, possible_exports
+    from newsclf.model import load_tokenizer
+    tokenizer,out = load_tokenizer(base), []
+    def tokens(part): return encode_texts(tokenizer, news.parts[part]["text"][:rows], tokenizer.model_max_length)[0]
+    for to,precision in possible_exports():
+        out.append(Path(folder)/f"{to}-{precision}")
+        out[-1].mkdir(parents=True)
+        found = make_export(out[-1], base, to, precision, tokens("train"), tokens("validation"), news.parts["validation"]["label"][:rows])
+        say(f"{out[-1].name}: {format_parity(found)}")
+        say("its gate: " + ("; ".join(faults_of(found)) or "passed"))
+    return out

@@ -291,13 +291,15 @@ def bench_answering(
     turns:Annotated[int, typer.Option(min=1, help="Runs of each side")]=3,
     random_base:Annotated[bool, typer.Option("--random-base", help="A bert-base of random weights in place of a trained model; speed does not depend on the weights, but what it answers does, so nothing is answered again")]=False,
     device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]="auto",
-    precision:Annotated[str, typer.Option(help="auto, bf16 or float32, for our side")]="auto",
+    precision:Annotated[str, typer.Option(help="auto, bf16 or float32, for our side in torch")]="auto",
     output:Annotated[Optional[Path], typer.Option("--output", "-o", help="JSON file for the figures")]=None,
 ):
-    "Time answers beside transformers' pipeline, one text at a time and in batches of 32."
+    "Time answers, in torch and by every export of the run, beside transformers' pipeline, one text at a time and in batches of 32."
     import json, tempfile
-    from newsclf.bench import bench_predict, format_answering, random_classifier
-    from newsclf.data import find_parts
+    from newsclf.bench import bench_predict, format_answering, our_sides, random_classifier, trial_exports
+    from newsclf.core import choose_device
+    from newsclf.data import find_parts, load_news
+    from newsclf.export import possible_exports
     from newsclf.model import minilm_folder
     from newsclf.files import read_texts
     from newsclf.run import circumstances
@@ -305,9 +307,19 @@ def bench_answering(
     parts = find_parts(data)[0]
     texts = read_texts(str(parts.get("test") or parts["train"]), wanted=columns)[:rows]
     if not texts: raise UserError("no texts", "at least one", data)
+    def say(line): print(line, file=sys.stderr)
+    exporting = choose_device(device)[0] == "cpu"
     with tempfile.TemporaryDirectory() as tmp:
-        asked = random_classifier(tmp, minilm_folder(), ["World","Sports","Business","Sci/Tech"]) if random_base else chosen_run(model)
-        found = bench_predict(asked, texts, turns, device=device, precision=precision, recheck=not random_base, say=lambda line: print(line, file=sys.stderr))
+        if random_base:
+            news = load_news(make_config(data=data))
+            places = [random_classifier(tmp, minilm_folder(), news.names)]
+            if exporting: places += trial_exports(places[0], news, Path(tmp)/"export", say=say)
+        else:
+            asked = Path(chosen_run(model))
+            places = [asked] + (sorted(p.parent for p in asked.glob("export/*/export.json")) if exporting else [])
+            absent = [f"{to}-{p}" for to,p in possible_exports() if asked/"export"/f"{to}-{p}" not in places] if exporting and (asked/"manifest.json").is_file() else []
+            if absent: say(f"not measured, since the run has no such export: {', '.join(absent)}; see 'newsclf export --help'")
+        found = bench_predict(our_sides(places, device, precision, not random_base), texts, turns, say=say)
     print(format_answering(found))
     if output: write_text(output, json.dumps(found | circumstances(), indent=1, ensure_ascii=False) + "\n")
 

@@ -66,7 +66,7 @@ def check_encoding(
         codec = codecs.lookup(name)
         io.TextIOWrapper(io.BytesIO(), encoding=codec.name) # refuses codecs between bytes and bytes
     except (LookupError, ValueError): codec = None
-    if codec is None or codec.name in ("idna","punycode","undefined"): raise UserError(f"{name!r} is no encoding of files", "utf-8, utf-16, cp1252 or another that Python knows", where)
+    if codec is None or codec.name in ("idna","punycode","undefined","unicode-escape","raw-unicode-escape"): raise UserError(f"{name!r} is no encoding of files", "utf-8, utf-16, cp1252 or another that Python knows", where)
     if codec.name == "utf-8" and head[:2] in MARKS["utf-16"]: raise UserError("a file in UTF-16", "UTF-8", where, "Say --encoding utf-16")
     if codec.name not in MARKS or not head: return codec.name
     order = next((o for mark,o in MARKS[codec.name].items() if head.startswith(mark)), None)

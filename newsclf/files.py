@@ -4,18 +4,19 @@
 
 # %% auto #0
 __all__ = ['HEADERLESS', 'PARTS', 'text_columns', 'first_keys', 'first_row', 'parquet_names', 'input_columns', 'is_plain',
-           'plain_records', 'csv_records', 'json_record', 'json_records', 'parquet_records', 'open_records', 'row_size',
-           'row_portions', 'read_texts', 'answer_columns', 'answered', 'screen_lines', 'cell', 'output_kind',
-           'parquet_schema', 'parquet_bytes', 'part_bytes', 'rows_guess', 'keep_input', 'Parts', 'begin_folder',
-           'clear_folder', 'check_job', 'finished_before', 'write_parts', 'answer_rest', 'answer_file']
+           'plain_records', 'csv_records', 'Written', 'json_text', 'json_record', 'json_records', 'parquet_records',
+           'open_records', 'row_size', 'row_portions', 'standard_input', 'read_texts', 'answer_columns', 'answered',
+           'screen_lines', 'cell', 'output_kind', 'parquet_schema', 'parquet_bytes', 'part_bytes', 'rows_guess',
+           'keep_input', 'Parts', 'begin_folder', 'clear_folder', 'check_job', 'finished_before', 'Aside',
+           'write_parts', 'answer_rest', 'answer_file']
 
 # %% ../nbs/13_files.ipynb #a3f7ad63
-import csv, glob, gzip, hashlib, io, itertools, json, re, shutil, sys, unicodedata
+import base64, csv, glob, gzip, hashlib, io, itertools, json, re, shutil, sys, unicodedata
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from .core import LET_PASS, LOCK, Stopped, UserError, atomic_path, check_value, file_digest, json_lines, list_files, own_folder, read_sealed_json, sealed_json, show_bars, user_path, versions, write_text
-from .data import BAD_CHARACTER, DELIMITERS, FORMATS, JSON, MAX_RECORD, Table, character_fault, check_columns, decode_utf8, open_bytes, open_table, table_format, text_lines, text_pieces
+from .data import BAD_CHARACTER, DELIMITERS, FORMATS, JSON, MAX_RECORD, Table, character_fault, check_columns, check_encoding, decode_utf8, open_bytes, open_table, table_format, text_lines, text_pieces
 from .predict import WINDOW, Predictor, portions
 
 # %% ../nbs/13_files.ipynb #5e22b1e7
@@ -33,17 +34,16 @@ def text_columns(
 def first_keys(
     path, # JSON Lines
     encoding:str, # Declared
+    bad_rows:str="error", # or quarantine, which passes over what comes before the first object
 )->list[str]:
     "Keys of the first object"
-    line = ""
-    for piece in text_pieces(path, encoding):
-        line += piece
-        if "\n" in piece or len(line) > MAX_RECORD: break
-    line = line.split("\n")[0]
-    try: row = JSON.decode(line)
-    except (ValueError, RecursionError): row = None
-    if not isinstance(row, dict): raise UserError("no object in the first line", "an object a line", f"{path}:1")
-    return list(row)
+    for at,found in text_lines(text_pieces(path, encoding), Table(str(path)), "an object a line"):
+        for line,raw in enumerate(found, at):
+            try: row = JSON.decode(raw)
+            except (ValueError, RecursionError): row = None
+            if isinstance(row, dict): return list(row)
+            if bad_rows == "error": raise UserError("no object" if raw.strip() else "an empty line", "an object a line", f"{path}:{line}", Table.advice)
+    raise UserError("no object", "an object a line", str(path))
 
 # %% ../nbs/13_files.ipynb #5408e6db
 def first_row(
@@ -80,7 +80,7 @@ def input_columns(
     "The columns of a file of news"
     if is_plain(path): return ["text"], ["text"], False
     kind = table_format(path)
-    have = first_row(path, encoding, delimiter, bad_rows) if kind in DELIMITERS else parquet_names(path) if kind == ".parquet" else first_keys(path, encoding)
+    have = first_row(path, encoding, delimiter, bad_rows) if kind in DELIMITERS else parquet_names(path) if kind == ".parquet" else first_keys(path, encoding, bad_rows)
     if names := text_columns(have, wanted, path): return have, names, True
     if kind in DELIMITERS and (len(have) == 1 or len(have) == 3 and have[0].isdigit()): return HEADERLESS[len(have)], HEADERLESS[len(have)][-2:], False
     what = f"{len(have)} columns and no header that names text or title" if kind in DELIMITERS else "no column text or title"
@@ -113,12 +113,29 @@ def csv_records(path, table, columns, names, encoding):
         yield good
 
 # %% ../nbs/13_files.ipynb #e8d0677e
+class Written(float):
+    "A number that knows how it was written"
+    def __new__(cls, text):
+        self = super().__new__(cls, text)
+        self.text = text
+        return self
+
+def json_text(
+    value, # From `json_record`, or of Parquet
+)->str:
+    "A value as JSON, numbers as they were written, bytes in base64"
+    if isinstance(value, Written): return value.text
+    if isinstance(value, bytes): return json_text(base64.b64encode(value).decode())
+    if isinstance(value, dict): return "{" + ", ".join(f"{json.dumps(str(k), ensure_ascii=False)}: {json_text(v)}" for k,v in value.items()) + "}"
+    if isinstance(value, list): return "[" + ", ".join(map(json_text, value)) + "]"
+    return json.dumps(value, ensure_ascii=False, default=str)
+
 def json_record(
     line:str, # Of JSON Lines
     columns:list[str], # Keys of the first line
 )->dict:
     "A line with every value as it is; `ValueError` for what cannot be written again"
-    try: record = json.loads(line)
+    try: record = json.loads(line, parse_float=Written)
     except ValueError: raise ValueError("a number that is too long") from None
     try: json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except UnicodeEncodeError: raise ValueError("half a character (a lone surrogate)") from None
@@ -190,14 +207,23 @@ def row_portions(
     return portions(itertools.chain.from_iterable(batches), rows, chars, row_size)
 
 # %% ../nbs/13_files.ipynb #de98e99e
+def standard_input(
+    encoding:str="utf-8", # Declared
+)->str:
+    "What comes in, as text"
+    raw,where = sys.stdin.buffer.read(), "standard input"
+    codec = check_encoding(encoding, raw[:4], where)
+    try: return decode_utf8(raw if codec == "utf-8" else raw.decode(codec).encode("utf-8"), where)
+    except UnicodeDecodeError: raise UserError(f"bytes that are not {codec}", f"text in {codec}", where, "Name the right one with --encoding") from None
+
 def read_texts(
     path, # A table, or a plain text file; '-' for standard input, a text a line
-    encoding:str="utf-8", # Declared, for tables
+    encoding:str="utf-8", # Declared
     delimiter:str="", # Empty for what the ending says
     wanted:str="", # Text columns of a table; empty for what is usual
 )->list[str]: # As they stand in the file, columns joined by a space
     "Texts of a file; `UserError` names the first row without one"
-    if str(path) == "-": return [l.removesuffix("\r") for l in decode_utf8(sys.stdin.buffer.read(), "standard input").split("\n") if l.strip()]
+    if str(path) == "-": return [l.removesuffix("\r") for l in standard_input(encoding).split("\n") if l.strip()]
     if not user_path(path).exists(): raise UserError("no such file", "a table, a .txt file, or - for standard input", str(path))
     return [text for rows in open_records(path, encoding, delimiter, wanted)[2] for _,text,_ in rows]
 
@@ -239,7 +265,8 @@ def cell(
 )->str:
     "A value as a cell of CSV"
     if value is None: return ""
-    if not isinstance(value, str): return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (bool, list, dict)) else str(value)
+    if isinstance(value, bytes): value = base64.b64encode(value).decode()
+    if not isinstance(value, str): return json_text(value) if isinstance(value, (bool, list, dict, Written)) else str(value)
     head = unicodedata.normalize("NFKC", value[:64]) if safe else ""
     first = next((c for c in head if not c.isspace() and unicodedata.category(c) not in ("Cc","Cf")), "")
     if first not in ("=","+","-","@","\u2212") or not first: return value
@@ -292,7 +319,7 @@ def part_bytes(
         if head: w.writerow([cell(c, safe) for c in columns])
         w.writerows([cell(r.get(c), safe) for c in columns] for r in records)
         text = out.getvalue()
-    else: text = "".join(json.dumps(r, ensure_ascii=False, default=str) + "\n" for r in records)
+    else: text = "".join(json_text(r) + "\n" for r in records)
     return gzip.compress(text.encode("utf-8"), mtime=0) if packed else text.encode("utf-8")
 
 # %% ../nbs/13_files.ipynb #74b7ffb1
@@ -353,7 +380,7 @@ class Parts:
             if note: note(tmp)
 
 # %% ../nbs/13_files.ipynb #e4b3209b
-PARTS = re.compile(r"\.lock|\..*\.tmp|input\.(txt|csv|tsv|jsonl)|(job|finished)\.json|\d{6}-[0-9a-f]{64}\..+") # What a folder of parts holds
+PARTS = re.compile(r"\.lock|\..*\.tmp|input\.(txt|csv|tsv|jsonl)|(job|finished)\.json|aside\.jsonl|\d{6}-[0-9a-f]{64}\..+") # What a folder of parts holds
 
 def begin_folder(
     folder, # Of the parts, held by this process
@@ -380,6 +407,9 @@ def check_job(
     note = folder/"job.json"
     if not any(folder.glob("0*")): write_text(note, sealed_json(facts)); return
     changed = differences(read_sealed_json(note), facts)
+    if changed.get("bad_rows") == ["error","quarantine"]: # the finished parts had no bad row
+        del changed["bad_rows"]
+        if not changed: write_text(note, sealed_json(facts))
     if changed: raise UserError("this file was begun otherwise: " + "; ".join(f"{k} was {a}, is {b}" for k,(a,b) in changed.items()), "the same again", str(folder), f"Type what was typed then, or remove {folder.name} to begin anew")
 
 def finished_before(folder, out, facts):
@@ -389,6 +419,13 @@ def finished_before(folder, out, facts):
     was = read_sealed_json(note) if note.exists() else None
     if not was or was["job"] != json.loads(json.dumps(facts)) or was["file_sha256"] != file_digest(out): raise UserError("the file exists", "a new file", str(out), f"Choose another name or remove it; what {folder.name} holds is kept")
     return was["account"]
+
+# %% ../nbs/13_files.ipynb #42820979
+class Aside:
+    "Takes the rows that are set aside, in place of a list: they go to a file, and only their number is kept"
+    def __init__(self, file): self.file,self.rows = file, 0
+    def append(self, row): self.file.write(json_lines([row])); self.rows += 1
+    def __len__(self): return self.rows
 
 # %% ../nbs/13_files.ipynb #e756e73e
 def write_parts(parts, found, table, clf, columns, ours, kind, packed, safe, schema, rows, guess):
@@ -403,11 +440,10 @@ def write_parts(parts, found, table, clf, columns, ours, kind, packed, safe, sch
             yield [text for _,text,_ in portion]
     with tqdm(total=guess, initial=min(begun * rows, guess or 0), unit=" rows", disable=not show_bars(), leave=False) as bar:
         try:
-            for proba in clf.stream(texts(), None if clf.windows else bar.update):
+            for proba in clf.stream(texts(), bar.update):
                 content = part_bytes(answered(waiting.popleft(), proba, clf.names, ours), columns + ours, kind, packed, safe, not parts.paths, schema)
                 try: parts.add(content)
                 except OSError as e: raise UserError(f"{len(parts.paths):,} parts are written, the next is not ({e.strerror or e})", "room on a disk that can be written to", str(parts.folder), "Then type the same again: it goes on") from None
-                if clf.windows: bar.update(len(proba))
         except KeyboardInterrupt: raise Stopped(f"stopped after {len(parts.paths):,} parts, which are kept. The same command goes on", 2) from None
 
 # %% ../nbs/13_files.ipynb #07a7d963
@@ -421,10 +457,14 @@ def answer_rest(folder, out, path, reading, clf, facts, kind, packed, safe, rows
     begun = len(parts.paths)
     if begun: say(f"going on behind {begun:,} part{'s' * (begun > 1)} of {rows:,} rows")
     schema = parquet_schema(path, columns, ours) if kind == ".parquet" else None
-    write_parts(parts, found, table, clf, columns, ours, kind, packed, safe, schema, rows, rows_guess(path) if show_bars() else None)
+    table.advice = f"Mend or remove the row, or set bad rows aside: the same command with --bad-rows quarantine goes on behind the parts that are written"
+    with open(folder/"aside.jsonl", "w", encoding="utf-8", newline="\n") as f:
+        table.quarantined = Aside(f)
+        write_parts(parts, found, table, clf, columns, ours, kind, packed, safe, schema, rows, rows_guess(path) if show_bars() else None)
     if not parts.paths: clear_folder(folder); raise UserError("no row with a text", "at least one", str(path))
     account = table.account() | dict(parts=len(parts.paths), begun_with=begun)
-    if table.quarantined: write_text(aside, json_lines(table.quarantined))
+    if table.quarantined:
+        with atomic_path(aside) as tmp: shutil.copyfile(folder/"aside.jsonl", tmp)
     parts.join(out, schema, lambda tmp: write_text(folder/"finished.json", sealed_json(dict(job=facts, file_sha256=file_digest(tmp), account=account))))
     return account
 

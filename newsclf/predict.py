@@ -285,8 +285,8 @@ class Predictor:
         self.steps = [(self.model, None)] # quickest first, each with the lead under which the next is asked
         if exported and precision == "auto":
             gate,here = exported["gate"], exported["units"] == processor_units()
-            self.precision,self.why = exported["precision"], f"an export for {exported['to']} that has passed its gate"
-            if not here: self.precision,self.why = "float32", f"an export for {exported['to']} that has passed its gate on another processor ({', '.join(exported['units'])})"
+            self.precision,self.why = exported["precision"], f"an export for {exported['to']}"
+            if not here: self.precision,self.why = "float32", f"an export for {exported['to']} that was made on another processor ({', '.join(exported['units'])})"
             if exported["precision"] != "float32" and (recheck or not here): self.steps.insert(0, step(Exported(path, exported, self.model.config, warm, True), gate["exact"]))
             if exported["precision"] == "float32" or here: self.steps.insert(0, step(Exported(path, exported, self.model.config, warm), gate))
             return
@@ -309,7 +309,13 @@ class Predictor:
         return [[ids] for ids in encode_texts(self.tokenizer, cleaned, limit, self.truncation)[0]]
 
     def pooled(self, model, parts, progress=None): # (texts, classes) log-probabilities
-        logits = id_logits(model, [ids for windows in parts for ids in windows], self.tokenizer.pad_token_id, self.tokens, progress)
+        windows,done = [ids for windows in parts for ids in windows], [0, 0]
+        def in_texts(n): # windows are computed, texts are shown
+            done[0] += n
+            told = done[0] * len(parts) // len(windows)
+            progress(told - done[1])
+            done[1] = told
+        logits = id_logits(model, windows, self.tokenizer.pad_token_id, self.tokens, progress and in_texts)
         return pool_windows(logits, [len(windows) for windows in parts])
 
     def answer(self, parts, progress=None): # (texts, classes) probabilities
