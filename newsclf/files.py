@@ -441,9 +441,7 @@ def write_parts(parts, found, table, clf, columns, ours, kind, packed, safe, sch
     with tqdm(total=guess, initial=min(begun * rows, guess or 0), unit=" rows", disable=not show_bars(), leave=False) as bar:
         try:
             for proba in clf.stream(texts(), bar.update):
-                content = part_bytes(answered(waiting.popleft(), proba, clf.names, ours), columns + ours, kind, packed, safe, not parts.paths, schema)
-                try: parts.add(content)
-                except OSError as e: raise UserError(f"{len(parts.paths):,} parts are written, the next is not ({e.strerror or e})", "room on a disk that can be written to", str(parts.folder), "Then type the same again: it goes on") from None
+                parts.add(part_bytes(answered(waiting.popleft(), proba, clf.names, ours), columns + ours, kind, packed, safe, not parts.paths, schema))
         except KeyboardInterrupt: raise Stopped(f"stopped after {len(parts.paths):,} parts, which are kept. The same command goes on", 2) from None
 
 # %% ../nbs/13_files.ipynb #07a7d963
@@ -457,15 +455,17 @@ def answer_rest(folder, out, path, reading, clf, facts, kind, packed, safe, rows
     begun = len(parts.paths)
     if begun: say(f"going on behind {begun:,} part{'s' * (begun > 1)} of {rows:,} rows")
     schema = parquet_schema(path, columns, ours) if kind == ".parquet" else None
-    table.advice = f"Mend or remove the row, or set bad rows aside: the same command with --bad-rows quarantine goes on behind the parts that are written"
-    with open(folder/"aside.jsonl", "w", encoding="utf-8", newline="\n") as f:
-        table.quarantined = Aside(f)
-        write_parts(parts, found, table, clf, columns, ours, kind, packed, safe, schema, rows, rows_guess(path) if show_bars() else None)
-    if not parts.paths: clear_folder(folder); raise UserError("no row with a text", "at least one", str(path))
-    account = table.account() | dict(parts=len(parts.paths), begun_with=begun)
-    if table.quarantined:
-        with atomic_path(aside) as tmp: shutil.copyfile(folder/"aside.jsonl", tmp)
-    parts.join(out, schema, lambda tmp: write_text(folder/"finished.json", sealed_json(dict(job=facts, file_sha256=file_digest(tmp), account=account))))
+    table.advice = "Mend or remove the row, or set bad rows aside: the same command with --bad-rows quarantine goes on behind the parts that are written"
+    try:
+        with open(folder/"aside.jsonl", "w", encoding="utf-8", newline="\n") as f:
+            table.quarantined = Aside(f)
+            write_parts(parts, found, table, clf, columns, ours, kind, packed, safe, schema, rows, rows_guess(path) if show_bars() else None)
+        if not parts.paths: clear_folder(folder); raise UserError("no row with a text", "at least one", str(path))
+        account = table.account() | dict(parts=len(parts.paths), begun_with=begun)
+        if table.quarantined:
+            with atomic_path(aside) as tmp: shutil.copyfile(folder/"aside.jsonl", tmp)
+        parts.join(out, schema, lambda tmp: write_text(folder/"finished.json", sealed_json(dict(job=facts, file_sha256=file_digest(tmp), account=account))))
+    except OSError as e: raise UserError(f"{len(parts.paths):,} parts are written, what comes next is not ({e.strerror or e})", "room for the parts and once more for the file", str(out.parent), "Then type the same again: it goes on") from None
     return account
 
 # %% ../nbs/13_files.ipynb #c4bef461
