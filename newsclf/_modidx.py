@@ -171,6 +171,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'newsclf.core.make_config': ('core.html#make_config', 'newsclf/core.py'),
                               'newsclf.core.nearest': ('core.html#nearest', 'newsclf/core.py'),
                               'newsclf.core.need_disk': ('core.html#need_disk', 'newsclf/core.py'),
+                              'newsclf.core.one_heap': ('core.html#one_heap', 'newsclf/core.py'),
                               'newsclf.core.own_folder': ('core.html#own_folder', 'newsclf/core.py'),
                               'newsclf.core.process_rank': ('core.html#process_rank', 'newsclf/core.py'),
                               'newsclf.core.processor_name': ('core.html#processor_name', 'newsclf/core.py'),

@@ -315,7 +315,7 @@ def format_answering(
     best = b["ours"][b["fastest"]]
     lines = [f"{r:.2f} times as fast as {side}" + " as it comes" * (side == "pipeline") + f" (turns: {', '.join(f'{x:.2f}' for x in best['ratios'][side])})" for side,r in best["ratio"].items()]
     lines += [f"{best['latency_ratio']:.2f} times as fast for a single text", f"by {b['fastest']}: {best['precision'][1]}", "", f"{b['texts']:,} texts of {b['tokens_a_text']:.0f} tokens, {b['parameters']/1e6:.1f} M parameters; {b['threads']} threads", "",
-              f"{'':<24}{'texts/s':>10}{'× pipeline':>12}{'× batches':>12}{'one text, ms':>14}{'99 of 100':>11}{'× pipeline':>12}{'again':>8}{'other labels':>14}"]
+              f"{'':<24}{'texts/s':>10}{'× pipeline':>12}{'× batches':>12}{'one text, ms':>14}{'99 of 100':>11}{'× one text':>12}{'again':>8}{'other labels':>14}"]
     for side,s in b["ours"].items():
         again = "" if s["answered_again"] is None else f"{s['answered_again']:.1%}"
         lines.append(f"{side:<24}{s['rows_per_s']:>10,.1f}{s['ratio']['pipeline']:>12.2f}{s['ratio']['pipeline, batches of 32']:>12.2f}{s['median_ms']:>14.1f}{s['p99_ms']:>11.1f}{s['latency_ratio']:>12.2f}{again:>8}{s['other_labels']:>14,}")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['QUIET', 'PRESETS', 'CHOICES', 'RANGES', 'LIBRARIES', 'SEAL', 'SEAL_FORMAT', 'LET_PASS', 'LOCK', 'UserError',
            'Stopped', 'nearest', 'Config', 'check_value', 'read_config', 'make_config', 'set_seed', 'choose_device',
-           'bf16_gain', 'choose_precision', 'usable_cores', 'set_threads', 'free_memory', 'processor_name',
+           'bf16_gain', 'choose_precision', 'usable_cores', 'set_threads', 'free_memory', 'one_heap', 'processor_name',
            'processor_units', 'machine', 'installed_version', 'versions', 'show_bars', 'file_digest', 'text_digests',
            'sync', 'atomic_path', 'write_text', 'folder_files', 'list_files', 'sealed_json', 'read_sealed_json',
            'seal_folder', 'read_seal', 'check_files', 'check_seal', 'json_lines', 'own_folder', 'process_rank',
@@ -249,6 +249,13 @@ def free_memory(
         held = dict(l.split() for l in (group/"memory.stat").read_text().splitlines())
         return max(0, min(free, int((group/"memory.max").read_text()) - int(held["anon"])))
     except (OSError, ValueError, KeyError): return free # no such limit
+
+# %% ../nbs/00_core.ipynb #771256ca
+def one_heap():
+    "Keep threads that are still to come from opening heaps of their own (mallopt's M_ARENA_MAX); without effect where the C library is not glibc"
+    if platform.libc_ver()[0] != "glibc": return
+    import ctypes
+    ctypes.CDLL(None).mallopt(-8, 1)
 
 # %% ../nbs/00_core.ipynb #350a07ae
 def processor_name()->str: # As the system calls it

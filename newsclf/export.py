@@ -98,7 +98,7 @@ def format_parity(
 )->str:
     "The gate in words"
     e,m = found["export"], found["model"]
-    return (f"{found['rows']:,} validation rows: {found['flips']:,} other labels, a lead off by {found['logit_error']:.3f} at most, a probability by {found['probability_error']:.3f}; accuracy {e['accuracy']:.2%} (model {m['accuracy']:.2%}), calibration error {e['ece']:.2%} ({m['ece']:.2%}); "
+    return (f"{found['rows']:,} validation rows: {found['flips']:,} other labels, a lead off by {found['logit_error']:.2g} at most, a probability by {found['probability_error']:.2g}; accuracy {e['accuracy']:.2%} (model {m['accuracy']:.2%}), calibration error {e['ece']:.2%} ({m['ece']:.2%}); "
             f"{e['rows_per_s']:,.0f} rows/s, {found['times_as_fast']:.1f} times the model in float32; {found['again']:.1%} to be answered again")
 
 # %% ../nbs/14_export.ipynb #ed549e11

@@ -19,7 +19,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 import numpy as np
-from .core import LOCK, Config, UserError, atomic_path, choose_device, choose_precision, file_digest, json_lines, list_files, machine, make_config, need_disk, own_folder, process_rank, read_sealed_json, sealed_json, set_seed, set_threads, show_bars, text_digests, user_path, versions, write_text
+from .core import LOCK, Config, UserError, atomic_path, choose_device, choose_precision, file_digest, json_lines, list_files, machine, make_config, need_disk, one_heap, own_folder, process_rank, read_sealed_json, sealed_json, set_seed, set_threads, show_bars, text_digests, user_path, versions, write_text
 
 # %% ../nbs/12_run.ipynb #70e632d2
 def new_run_name(
@@ -257,6 +257,7 @@ def run_job(
     texts:bool=True, # May the report show articles?
 )->Path: # The run folder
     "Train, evaluate and save a news classifier"
+    one_heap()
     started,clock,(rank,ranks) = utc_now(), Clock(), process_rank()
     if rank: say = lambda line: None
     if ranks > 1 and not out: raise UserError(f"{ranks} processes", "--out, a folder they all know", do="Name one")
