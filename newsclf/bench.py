@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['chapter_arguments', 'chapter_model', 'watched', 'matrix_flops', 'matrix_peak', 'time_ours', 'time_chapter',
-           'bench_rows', 'side_figures', 'take_turns', 'bench_train', 'format_bench', 'our_sides', 'pipeline_sides',
-           'time_answers', 'single_milliseconds', 'random_classifier', 'bench_predict', 'format_answering',
-           'trial_exports']
+           'bench_rows', 'side_figures', 'take_turns', 'bench_train', 'format_bench', 'bench_places', 'our_sides',
+           'pipeline_sides', 'time_answers', 'single_milliseconds', 'random_classifier', 'bench_predict',
+           'format_answering', 'trial_exports']
 
 # %% ../nbs/16_bench.ipynb #bb0c8707
 import statistics, tempfile, time
@@ -227,6 +227,19 @@ def format_bench(
     row("share of matrix peak", "share_of_peak", lambda v: f"{v:.0%}")
     for part in b["newsclf"]["milliseconds_a_step"]: row(f"ms a step: {part}", "milliseconds_a_step", lambda v: f"{v[part]:,.1f}")
     return "\n".join(lines + ["", "matrix peak, measured before and after: " + ", ".join(f"{p:,} GFLOP/s in {d}" for d,p in b["matrix_peak_gflops"].items())])
+
+# %% ../nbs/16_bench.ipynb #8b6e2b5d
+def bench_places(
+    asked, # A run, a saved classifier or an export
+    say=print, # Takes a line about exports that are not there
+)->list[Path]: # It and, of a run, its exports
+    "What there is to be timed"
+    from newsclf.export import possible_exports
+    asked = Path(asked)
+    found = [asked, *sorted(p.parent for p in asked.glob("export/*/export.json"))]
+    absent = [name for name in map("-".join, possible_exports()) if asked/"export"/name not in found]
+    if absent and (asked/"manifest.json").is_file(): say(f"not timed, since the run has no such export: {', '.join(absent)}; see 'newsclf export --help'")
+    return found
 
 # %% ../nbs/16_bench.ipynb #59cf3ced
 def our_sides(

@@ -296,10 +296,9 @@ def bench_answering(
 ):
     "Time answers, in torch and by every export of the run, beside transformers' pipeline, one text at a time and in batches of 32."
     import json, tempfile
-    from newsclf.bench import bench_predict, format_answering, our_sides, random_classifier, trial_exports
+    from newsclf.bench import bench_places, bench_predict, format_answering, our_sides, random_classifier, trial_exports
     from newsclf.core import choose_device
     from newsclf.data import find_parts, load_news
-    from newsclf.export import possible_exports
     from newsclf.model import minilm_folder
     from newsclf.files import read_texts
     from newsclf.run import circumstances
@@ -314,11 +313,7 @@ def bench_answering(
             news = load_news(make_config(data=data))
             places = [random_classifier(tmp, minilm_folder(), news.names)]
             if exporting: places += trial_exports(places[0], news, Path(tmp)/"export", say=say)
-        else:
-            asked = Path(chosen_run(model))
-            places = [asked] + (sorted(p.parent for p in asked.glob("export/*/export.json")) if exporting else [])
-            absent = [f"{to}-{p}" for to,p in possible_exports() if asked/"export"/f"{to}-{p}" not in places] if exporting and (asked/"manifest.json").is_file() else []
-            if absent: say(f"not measured, since the run has no such export: {', '.join(absent)}; see 'newsclf export --help'")
+        else: places = bench_places(chosen_run(model), say) if exporting else [chosen_run(model)]
         found = bench_predict(our_sides(places, device, precision, not random_base), texts, turns, say=say)
     print(format_answering(found))
     if output: write_text(output, json.dumps(found | circumstances(), indent=1, ensure_ascii=False) + "\n")

@@ -16,7 +16,7 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from .core import LET_PASS, LOCK, Stopped, UserError, atomic_path, check_value, file_digest, json_lines, list_files, own_folder, read_sealed_json, sealed_json, show_bars, user_path, versions, write_text
-from .data import BAD_CHARACTER, DELIMITERS, FORMATS, JSON, MAX_RECORD, Table, character_fault, check_columns, check_encoding, decode_utf8, open_bytes, open_table, table_format, text_lines, text_pieces
+from .data import BAD_CHARACTER, DELIMITERS, FORMATS, JSON, Table, character_fault, check_columns, check_encoding, decode_utf8, open_bytes, open_table, table_format, text_lines, text_pieces
 from .predict import WINDOW, Predictor, portions
 
 # %% ../nbs/13_files.ipynb #5e22b1e7
@@ -130,6 +130,7 @@ def json_text(
     if isinstance(value, list): return "[" + ", ".join(map(json_text, value)) + "]"
     return json.dumps(value, ensure_ascii=False, default=str)
 
+# %% ../nbs/13_files.ipynb #ad5e20f4
 def json_record(
     line:str, # Of JSON Lines
     columns:list[str], # Keys of the first line
