@@ -12,7 +12,7 @@ import errno, sys
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from .core import Stopped, UserError, choose_device, choose_precision, installed_version, json_lines, machine, make_config, versions, write_text
+from .core import Stopped, UserError, choose_device, choose_precision, installed_version, json_lines, machine, make_config, one_heap, versions, write_text
 
 # %% ../nbs/17_cli.ipynb #f12c7823
 app = typer.Typer(help="Fine-tune BERT to sort news, and use what came of it.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -297,7 +297,6 @@ def bench_answering(
     "Time answers, in torch and by every export of the run, beside transformers' pipeline, one text at a time and in batches of 32."
     import json, tempfile
     from newsclf.bench import bench_places, bench_predict, format_answering, our_sides, random_classifier, trial_exports
-    from newsclf.core import choose_device
     from newsclf.data import find_parts, load_news
     from newsclf.model import minilm_folder
     from newsclf.files import read_texts
@@ -369,6 +368,7 @@ SYSTEM = {errno.ENOSPC:"Free some space", errno.EDQUOT:"Free some space", errno.
 
 def main():
     "Entry point of the command"
+    one_heap() # before torch is there, whose threads open their own
     debug = "--debug" in sys.argv
     argv = [a for a in sys.argv[1:] if a != "--debug"]
     try: app(argv, prog_name="newsclf")
