@@ -249,11 +249,12 @@ def our_sides(
     recheck:bool=True, # As for `Predictor`
 )->dict: # Name to `Predictor`
     "All that shall be timed on our side"
-    from newsclf.predict import Predictor
+    from newsclf.predict import EXPORT, Predictor
     out = {}
+    set_threads() # before engines take theirs
     for place in places:
-        clf = Predictor(place, device, precision, recheck)
-        exported = clf.source != clf.folder
+        exported = (Path(place)/EXPORT).is_file()
+        clf = Predictor(place, device, "auto" if exported else precision, recheck)
         out[clf.source.name if exported else f"torch-{clf.precision}"] = clf
         if not exported and precision == "auto" and clf.precision == "bf16": out["torch-float32"] = Predictor(place, device, "float32")
     return out
@@ -337,21 +338,23 @@ def format_answering(
 # %% ../nbs/16_bench.ipynb #1a45d531
 def trial_exports(
     base, # Folder of a saved classifier
-    news, # `NewsData`, whose rows the gate asks
+    texts:list[str], # Which the gate asks, and on which 8-bit integers are set; the model's own labels count as right
     folder, # Where they are written
-    rows:int=64, # Validation rows for the gate
     say=print, # Takes two lines an export
 )->list[Path]: # Their folders
     "Every export that this machine can make of a classifier, also those that the gate would refuse"
     from newsclf.data import encode_texts
     from newsclf.export import faults_of, format_parity, make_export, possible_exports
-    from newsclf.model import load_tokenizer
-    tokenizer,out = load_tokenizer(base), []
-    def tokens(part): return encode_texts(tokenizer, news.parts[part]["text"][:rows], tokenizer.model_max_length)[0]
+    from newsclf.model import load_classifier
+    from newsclf.predict import id_logits
+    set_threads()
+    model,tokenizer = load_classifier(base)
+    ids,out = encode_texts(tokenizer, texts, tokenizer.model_max_length)[0], []
+    labels = id_logits(model, ids, tokenizer.pad_token_id).argmax(1)
     for to,precision in possible_exports():
         out.append(Path(folder)/f"{to}-{precision}")
         out[-1].mkdir(parents=True)
-        found = make_export(out[-1], base, to, precision, tokens("train"), tokens("validation"), news.parts["validation"]["label"][:rows])
+        found = make_export(out[-1], base, to, precision, ids, ids, labels)
         say(f"{out[-1].name}: {format_parity(found)}")
         say("its gate: " + ("; ".join(faults_of(found)) or "passed"))
     return out

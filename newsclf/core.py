@@ -269,7 +269,8 @@ def processor_units()->list[str]: # Those that decide how matrices are multiplie
     "Units of the processor"
     import torch
     have = torch.cpu.get_capabilities()
-    return [u for u in ("avx2","avx_vnni","avx512_f","avx512_vnni","avx512_bf16","amx_int8","amx_bf16") if have.get(u)]
+    known = ("avx2","avx_vnni","avx512_f","avx512_vnni","avx512_bf16","amx_int8","amx_bf16", "asimd_dot","i8mm","bf16","sve","sve2","sme")
+    return [u for u in known if have.get(u)] or [processor_name()]
 
 def machine()->dict: # Processor, cores, threads, memory in GB, system, GPU
     "The machine, as far as figures depend on it"

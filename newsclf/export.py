@@ -204,6 +204,6 @@ def export_run(
         tmp.mkdir()
         found = make_export(tmp, base, to, precision, tokens("train", 300), tokens("validation", rows), news.parts["validation"]["label"][:rows], dict(seed=manifest["seed"]) | circumstances())
         say(format_parity(found))
-        if faults := faults_of(found): raise UserError("the export answers differently: " + "; ".join(faults), "an export that answers as the model does", str(out), "Nothing was written. Try --precision bf16 or float32")
+        if faults := faults_of(found): raise UserError("the export answers differently: " + "; ".join(faults), "an export that answers as the model does", str(out), "Nothing was written" + ". Try --float32" * (precision != "float32"))
     say(f"export: {out}")
     return out

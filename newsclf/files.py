@@ -4,20 +4,20 @@
 
 # %% auto #0
 __all__ = ['HEADERLESS', 'PARTS', 'text_columns', 'first_keys', 'first_row', 'parquet_names', 'input_columns', 'is_plain',
-           'plain_records', 'csv_records', 'Written', 'json_text', 'json_record', 'json_records', 'parquet_records',
-           'open_records', 'row_size', 'row_portions', 'standard_input', 'read_texts', 'answer_columns', 'answered',
-           'screen_lines', 'cell', 'output_kind', 'parquet_schema', 'parquet_bytes', 'part_bytes', 'rows_guess',
-           'keep_input', 'Parts', 'begin_folder', 'clear_folder', 'check_job', 'finished_before', 'Aside',
-           'write_parts', 'answer_rest', 'answer_file']
+           'plain_records', 'csv_records', 'Written', 'json_text', 'too_deep', 'json_record', 'json_records',
+           'parquet_pieces', 'parquet_records', 'open_records', 'row_size', 'row_portions', 'standard_input',
+           'read_texts', 'answer_columns', 'answered', 'screen_lines', 'cell', 'output_kind', 'parquet_schema',
+           'parquet_bytes', 'part_bytes', 'rows_guess', 'keep_input', 'Parts', 'begin_folder', 'clear_folder',
+           'check_job', 'finished_before', 'Aside', 'write_parts', 'answer_rest', 'answer_file']
 
 # %% ../nbs/13_files.ipynb #a3f7ad63
-import base64, csv, glob, gzip, hashlib, io, itertools, json, re, shutil, sys, unicodedata
+import base64, csv, errno, glob, gzip, hashlib, io, itertools, json, math, re, shutil, sys, unicodedata
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from .core import LET_PASS, LOCK, Stopped, UserError, atomic_path, check_value, file_digest, json_lines, list_files, own_folder, read_sealed_json, sealed_json, show_bars, user_path, versions, write_text
-from .data import BAD_CHARACTER, DELIMITERS, FORMATS, JSON, Table, character_fault, check_columns, check_encoding, decode_utf8, open_bytes, open_table, table_format, text_lines, text_pieces
-from .predict import WINDOW, Predictor, portions
+from .core import LET_PASS, LOCK, Stopped, UserError, atomic_path, check_value, file_digest, json_lines, list_files, own_folder, processor_units, read_sealed_json, sealed_json, show_bars, user_path, versions, write_text
+from .data import BAD_CHARACTER, DELIMITERS, FORMATS, JSON, Table, character_fault, check_columns, check_encoding, decode_utf8, json_row, open_bytes, open_table, table_format, text_lines, text_pieces
+from .predict import EXPORT, WINDOW, Predictor, portions
 
 # %% ../nbs/13_files.ipynb #5e22b1e7
 def text_columns(
@@ -41,8 +41,10 @@ def first_keys(
         for line,raw in enumerate(found, at):
             try: row = JSON.decode(raw)
             except (ValueError, RecursionError): row = None
-            if isinstance(row, dict): return list(row)
-            if bad_rows == "error": raise UserError("no object" if raw.strip() else "an empty line", "an object a line", f"{path}:{line}", Table.advice)
+            if isinstance(row, dict) and row and not any(map(BAD_CHARACTER.search, (raw, *row))): return list(row)
+            if bad_rows != "error": continue
+            try: json_row(raw, [])
+            except ValueError as e: raise UserError(str(e), "an object a line", f"{path}:{line}", Table.advice) from None
     raise UserError("no object", "an object a line", str(path))
 
 # %% ../nbs/13_files.ipynb #5408e6db
@@ -125,19 +127,30 @@ def json_text(
 )->str:
     "A value as JSON, numbers as they were written, bytes in base64"
     if isinstance(value, Written): return value.text
+    if isinstance(value, float) and not math.isfinite(value): return "null" # JSON has no other word for it
     if isinstance(value, bytes): return json_text(base64.b64encode(value).decode())
     if isinstance(value, dict): return "{" + ", ".join(f"{json.dumps(str(k), ensure_ascii=False)}: {json_text(v)}" for k,v in value.items()) + "}"
-    if isinstance(value, list): return "[" + ", ".join(map(json_text, value)) + "]"
+    if isinstance(value, (list, tuple)): return "[" + ", ".join(map(json_text, value)) + "]"
     return json.dumps(value, ensure_ascii=False, default=str)
 
 # %% ../nbs/13_files.ipynb #ad5e20f4
+def too_deep(
+    value, # From JSON
+    most:int=100, # Levels
+)->bool:
+    "Whether lists and objects lie in one another beyond a limit"
+    level = [value]
+    for _ in range(most): level = [v for some in level if isinstance(some, (dict, list)) for v in (some.values() if isinstance(some, dict) else some)]
+    return bool(level)
+
 def json_record(
     line:str, # Of JSON Lines
     columns:list[str], # Keys of the first line
 )->dict:
     "A line with every value as it is; `ValueError` for what cannot be written again"
-    try: record = json.loads(line, parse_float=Written)
+    try: record = json.loads(line, parse_float=Written, parse_int=lambda digits: Written(digits) if digits == "-0" else int(digits))
     except ValueError: raise ValueError("a number that is too long") from None
+    if too_deep(record): raise ValueError("lists and objects in one another, too deep")
     try: json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except UnicodeEncodeError: raise ValueError("half a character (a lone surrogate)") from None
     except ValueError: raise ValueError("a number that is none, or too large") from None
@@ -157,24 +170,29 @@ def json_records(path, table, columns, names, encoding):
         yield good
 
 # %% ../nbs/13_files.ipynb #a04477cd
-def parquet_records(path, table, columns, names, encoding):
-    "Parquet: every value in its type"
+def parquet_pieces(path):
+    "Rows of a Parquet file, some at a time, with the number of the first"
     import pyarrow as pa, pyarrow.parquet as pq
     at = 1
     try:
         with open_bytes(path) as f:
             for piece in pq.ParquetFile(f).iter_batches(1024):
-                good = []
-                for line,record in enumerate(piece.to_pylist(), at):
-                    values = [record[n] for n in names]
-                    if None in values: wrong = f"nothing in column {names[values.index(None)]!r}"
-                    elif not all(isinstance(v, str) for v in values): wrong = "a column that is no text"
-                    else: wrong = "a NUL byte" if any("\0" in v for v in values) else "" if any(v.strip() for v in values) else "empty text"
-                    if wrong: table.refuse(line, wrong, json.dumps(record, default=str), "a text")
-                    else: good.append((line, " ".join(values), record))
+                yield at, piece.to_pylist()
                 at += piece.num_rows
-                yield good
     except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as e: raise UserError(f"Parquet that cannot be read ({str(e).splitlines()[0]})", "whole Parquet, text in UTF-8, dates up to the year 9999", f"{path}:rows from {at}") from None
+
+def parquet_records(path, table, columns, names, encoding):
+    "Parquet: every value in its type"
+    for at,records in parquet_pieces(path):
+        good = []
+        for line,record in enumerate(records, at):
+            values = [record[n] for n in names]
+            if None in values: wrong = f"nothing in column {names[values.index(None)]!r}"
+            elif not all(isinstance(v, str) for v in values): wrong = "a column that is no text"
+            else: wrong = "a NUL byte" if any("\0" in v for v in values) else "" if any(v.strip() for v in values) else "empty text"
+            if wrong: table.refuse(line, wrong, json_text(record), "a text")
+            else: good.append((line, " ".join(values), record))
+        yield good
 
 # %% ../nbs/13_files.ipynb #5f1efca4
 def open_records(
@@ -267,7 +285,7 @@ def cell(
     "A value as a cell of CSV"
     if value is None: return ""
     if isinstance(value, bytes): value = base64.b64encode(value).decode()
-    if not isinstance(value, str): return json_text(value) if isinstance(value, (bool, list, dict, Written)) else str(value)
+    if not isinstance(value, str): return json_text(value) if isinstance(value, (bool, list, tuple, dict, Written)) else str(value)
     head = unicodedata.normalize("NFKC", value[:64]) if safe else ""
     first = next((c for c in head if not c.isspace() and unicodedata.category(c) not in ("Cc","Cf")), "")
     if first not in ("=","+","-","@","\u2212") or not first: return value
@@ -450,23 +468,28 @@ def answer_rest(folder, out, path, reading, clf, facts, kind, packed, safe, rows
     "Write the parts that are not there, and join all"
     table,columns,found = open_records(path, *reading)
     ours,aside = answer_columns(clf.names, columns), out.with_name(out.name + ".quarantine.jsonl")
-    if aside.exists() and not any(folder.glob("0*")): raise UserError("the file exists", "a new file for rows that are set aside", str(aside), "Choose another name or remove it")
+    begun_so = any(folder.glob("0*")) and read_sealed_json(folder/"job.json")["bad_rows"] == "quarantine" # then the file is this job's
+    if aside.exists() and not begun_so: raise UserError("the file exists", "a new file for rows that are set aside", str(aside), "Choose another name or remove it")
     check_job(folder, facts)
     parts = Parts(folder, kind + ".gz" * packed)
     begun = len(parts.paths)
     if begun: say(f"going on behind {begun:,} part{'s' * (begun > 1)} of {rows:,} rows")
     schema = parquet_schema(path, columns, ours) if kind == ".parquet" else None
-    table.advice = "Mend or remove the row, or set bad rows aside: the same command with --bad-rows quarantine goes on behind the parts that are written"
+    table.advice = "Mend or remove the row, which begins the job anew, or set bad rows aside: the same command with --bad-rows quarantine goes on behind the parts that are written"
     try:
         with open(folder/"aside.jsonl", "w", encoding="utf-8", newline="\n") as f:
             table.quarantined = Aside(f)
             write_parts(parts, found, table, clf, columns, ours, kind, packed, safe, schema, rows, rows_guess(path) if show_bars() else None)
         if not parts.paths: clear_folder(folder); raise UserError("no row with a text", "at least one", str(path))
         account = table.account() | dict(parts=len(parts.paths), begun_with=begun)
-        if table.quarantined:
-            with atomic_path(aside) as tmp: shutil.copyfile(folder/"aside.jsonl", tmp)
-        parts.join(out, schema, lambda tmp: write_text(folder/"finished.json", sealed_json(dict(job=facts, file_sha256=file_digest(tmp), account=account))))
-    except OSError as e: raise UserError(f"{len(parts.paths):,} parts are written, what comes next is not ({e.strerror or e})", "room for the parts and once more for the file", str(out.parent), "Then type the same again: it goes on") from None
+        def before_its_name(tmp):
+            if table.quarantined:
+                with atomic_path(aside) as rest: shutil.copyfile(folder/"aside.jsonl", rest)
+            write_text(folder/"finished.json", sealed_json(dict(job=facts, file_sha256=file_digest(tmp), account=account)))
+        parts.join(out, schema, before_its_name)
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS): raise
+        raise UserError(f"{len(parts.paths):,} parts are written, what comes next is not ({e.strerror})", "room for the parts and once more for the file", str(out.parent), "Then type the same again: it goes on") from None
     return account
 
 # %% ../nbs/13_files.ipynb #c4bef461
@@ -499,11 +522,12 @@ def answer_file(
     with own_folder(folder):
         begin_folder(folder, out)
         path = keep_input(folder, f".{given}") if piped else user_path(source)
-        if (folder/"job.json").exists() and how.get("precision", "auto") == "auto": how["precision"] = read_sealed_json(folder/"job.json")["precision"]
+        exported = (user_path(model)/EXPORT).is_file()
+        if (folder/"job.json").exists() and how.get("precision", "auto") == "auto" and not exported: how["precision"] = read_sealed_json(folder/"job.json")["precision"]
         clf = Predictor(model, **how)
         facts = dict(input=path.name, input_sha256=file_digest(path), model_sha256=hashlib.sha256(json.dumps(list_files(clf.source, LET_PASS), sort_keys=True).encode()).hexdigest(),
             text=wanted, encoding=encoding, delimiter=delimiter, bad_rows=bad_rows, safe_cells=safe, rows_a_part=rows, output=out.name, precision=clf.precision, recheck=bool(how.get("recheck", True)), windows=clf.windows, raw=bool(how.get("raw")),
-            device=clf.device, versions={k:v for k,v in versions().items() if k in ("newsclf","torch","transformers","tokenizers")})
+            device=clf.device, units=processor_units() if exported else [], versions={k:v for k,v in versions().items() if k in ("newsclf","torch","transformers","tokenizers")})
         account = finished_before(folder, out, facts)
         if not account: account = answer_rest(folder, out, path, reading, clf, facts, kind, packed, safe, rows, say)
         clear_folder(folder)
