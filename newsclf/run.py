@@ -147,10 +147,7 @@ def same_answers(
     tolerance:float=1e-5, # Largest difference of a probability
 )->float: # The largest difference
     "Compare a saved model with the one in memory; `RuntimeError` if they differ"
-    saved = predictor.predict_proba(texts)
-    kept,predictor.model = predictor.model, model.eval()
-    try: memory = predictor.predict_proba(texts)
-    finally: predictor.model = kept
+    saved,memory = (np.exp(predictor.pooled(m, predictor.encode(texts))) for m in (predictor.model, model.eval()))
     if not np.isfinite(memory).all(): raise UserError("the trained model answers with no numbers", "a training that converges", do="Lower --learning-rate")
     gap = float(abs(saved - memory).max())
     if not gap <= tolerance: raise RuntimeError(f"the saved model differs from the trained one by {gap:.1e}, more than {tolerance:.0e}")
