@@ -338,7 +338,7 @@ def format_answering(
 # %% ../nbs/16_bench.ipynb #1a45d531
 def trial_exports(
     base, # Folder of a saved classifier
-    texts:list[str], # Which the gate asks, and on which 8-bit integers are set; the model's own labels count as right
+    texts:list[str], # 8-bit integers are set on one half, the gate asks the other; the model's own labels count as right
     folder, # Where they are written
     say=print, # Takes two lines an export
 )->list[Path]: # Their folders
@@ -354,7 +354,7 @@ def trial_exports(
     for to,precision in possible_exports():
         out.append(Path(folder)/f"{to}-{precision}")
         out[-1].mkdir(parents=True)
-        found = make_export(out[-1], base, to, precision, ids, ids, labels)
+        found = make_export(out[-1], base, to, precision, ids[::2], ids[1::2], labels[1::2])
         say(f"{out[-1].name}: {format_parity(found)}")
         say("its gate: " + ("; ".join(faults_of(found)) or "passed"))
     return out

@@ -71,13 +71,12 @@ def write_onnx(
 
 # %% ../nbs/14_export.ipynb #f3050caf
 def parity(
-    quick, # The export
-    exact, # What answers its close rows again, in float32; of an export in float32, itself
+    ways:dict, # Precision to the export that computes in it: its own, then those that answer close rows again, the last in float32
     model, # What it was made from
     ids, # Token ids of validation rows
     labels, # (rows,) class indices
     pad_id:int, # From the tokenizer
-)->dict: # From `state_errors`; exact: the same of `exact`; accuracy, ece and rows_per_s of export and model; again: share of rows within twice the error
+)->dict: # From `state_errors`, of the first; ways: the same of each; accuracy, ece and rows_per_s of export and model; again: share of rows within twice the error
     "An export beside its model"
     from scipy.special import softmax
     from newsclf.evaluate import calibration_error, reliability, share_interval
@@ -87,9 +86,10 @@ def parity(
         z = id_logits(who, ids, pad_id)
         right = int((z.argmax(1) == labels).sum())
         return z, dict(accuracy=right / len(z), accuracy_interval_95=share_interval(right, len(z)), ece=calibration_error(reliability(softmax(z.astype(np.float64), axis=1), labels)), rows_per_s=round(len(z) / (time.perf_counter() - start), 1))
+    (precision,quick),*others = ways.items()
     (z,theirs),(true,own) = side(quick), side(model)
     found = state_errors(z, true)
-    return found | dict(exact=found if exact is quick else state_errors(id_logits(exact, ids, pad_id), true), flip_share=found["flips"] / len(z), again=len(close_rows(z, 2 * found["logit_error"])) / len(z),
+    return found | dict(ways={precision:found} | {name:state_errors(id_logits(who, ids, pad_id), true) for name,who in others}, flip_share=found["flips"] / len(z), again=len(close_rows(z, 2 * found["logit_error"])) / len(z),
         export=theirs, model=own, times_as_fast=round(theirs["rows_per_s"] / own["rows_per_s"], 2))
 
 # %% ../nbs/14_export.ipynb #e693b926
@@ -108,7 +108,7 @@ def faults_of(
     found:dict, # From `parity`
 )->list[str]: # Empty where the gate is passed
     "Why an export must not be"
-    (lo,hi),off = found["model"]["accuracy_interval_95"], found["exact"]["probability_error"]
+    (lo,hi),off = found["model"]["accuracy_interval_95"], found["ways"]["float32"]["probability_error"]
     out = [f"{found['flip_share']:.2%} of the rows get another label, more than {FLIPS:.1%}"] * (found["flip_share"] > FLIPS)
     out += [f"accuracy {found['export']['accuracy']:.2%}, outside {lo:.2%} to {hi:.2%}"] * (not lo <= found["export"]["accuracy"] <= hi)
     out += [f"{found['again']:.1%} of the rows would be answered again in float32, more than {AGAIN:.0%}"] * (found["again"] > AGAIN)
@@ -171,9 +171,8 @@ def make_export(
     if to == "onnx": write_onnx(model, folder)
     else: write_openvino(model, folder, sample if precision == "int8" else None)
     facts = dict(newsclf="export", to=to, precision=precision, model=os.path.relpath(base, folder), weights_sha256=file_digest(base/"model.safetensors"), units=processor_units())
-    quick = Exported(folder, facts, model.config)
-    exact = quick if precision == "float32" else Exported(folder, facts, model.config, exact=True)
-    found = parity(quick, exact, model, ids, np.asarray(labels), tokenizer.pad_token_id)
+    names = [precision] + ["bf16"] * (precision == "int8" and openvino_halves()) + ["float32"] * (precision != "float32")
+    found = parity({name:Exported(folder, facts, model.config, precision=name) for name in names}, model, ids, np.asarray(labels), tokenizer.pad_token_id)
     write_text(folder/EXPORT, sealed_json(facts | dict(gate=found) | note))
     seal_folder(folder)
     return found
@@ -202,7 +201,7 @@ def export_run(
     def tokens(part, most): return encode_texts(tokenizer, news.parts[part]["text"][:most], tokenizer.model_max_length, manifest["config"]["truncation"])[0]
     with atomic_path(out) as tmp:
         tmp.mkdir()
-        found = make_export(tmp, base, to, precision, tokens("train", 300), tokens("validation", rows), news.parts["validation"]["label"][:rows], dict(seed=manifest["seed"]) | circumstances())
+        found = make_export(tmp, base, to, precision, tokens("train", 1000), tokens("validation", rows), news.parts["validation"]["label"][:rows], dict(seed=manifest["seed"]) | circumstances())
         say(format_parity(found))
         if faults := faults_of(found): raise UserError("the export answers differently: " + "; ".join(faults), "an export that answers as the model does", str(out), "Nothing was written" + ". Try --float32" * (precision != "float32"))
     say(f"export: {out}")

@@ -143,6 +143,7 @@ def too_deep(
     for _ in range(most): level = [v for some in level if isinstance(some, (dict, list)) for v in (some.values() if isinstance(some, dict) else some)]
     return bool(level)
 
+# %% ../nbs/13_files.ipynb #35215046
 def json_record(
     line:str, # Of JSON Lines
     columns:list[str], # Keys of the first line
@@ -158,6 +159,7 @@ def json_record(
     if more := [k for k in record if k not in columns]: raise ValueError(f"a key {more[0]!r} that the first line has not")
     return record
 
+# %% ../nbs/13_files.ipynb #fbd88b6d
 def json_records(path, table, columns, names, encoding):
     "JSON Lines: every value as it is"
     for batch in table.batches:
@@ -177,9 +179,11 @@ def parquet_pieces(path):
     try:
         with open_bytes(path) as f:
             for piece in pq.ParquetFile(f).iter_batches(1024):
+                for column in piece.columns:
+                    if column.type == pa.time64("ns"): column.cast(pa.time64("us")) # Python's times have no nanoseconds; an error where some would be lost
                 yield at, piece.to_pylist()
                 at += piece.num_rows
-    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as e: raise UserError(f"Parquet that cannot be read ({str(e).splitlines()[0]})", "whole Parquet, text in UTF-8, dates up to the year 9999", f"{path}:rows from {at}") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as e: raise UserError(f"Parquet that cannot be read ({str(e).splitlines()[0]})", "whole Parquet, text in UTF-8, dates up to the year 9999, times of day to the microsecond", f"{path}:rows from {at}") from None
 
 def parquet_records(path, table, columns, names, encoding):
     "Parquet: every value in its type"
