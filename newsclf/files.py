@@ -143,7 +143,7 @@ def too_deep(
     for _ in range(most): level = [v for some in level if isinstance(some, (dict, list)) for v in (some.values() if isinstance(some, dict) else some)]
     return bool(level)
 
-# %% ../nbs/13_files.ipynb #35215046
+# %% ../nbs/13_files.ipynb #841d062c
 def json_record(
     line:str, # Of JSON Lines
     columns:list[str], # Keys of the first line
@@ -159,7 +159,7 @@ def json_record(
     if more := [k for k in record if k not in columns]: raise ValueError(f"a key {more[0]!r} that the first line has not")
     return record
 
-# %% ../nbs/13_files.ipynb #fbd88b6d
+# %% ../nbs/13_files.ipynb #08f6d685
 def json_records(path, table, columns, names, encoding):
     "JSON Lines: every value as it is"
     for batch in table.batches:

@@ -161,7 +161,7 @@ def pool_windows(
     if len(z) == len(counts): return z
     return np.stack([logsumexp(some, axis=0) for some in np.split(z, np.cumsum(counts)[:-1])]) - np.log(counts)[:,None]
 
-# %% ../nbs/11_predict.ipynb #3e4c5f0f
+# %% ../nbs/11_predict.ipynb #f08eac45
 def in_texts(
     progress, # Told how many texts more are done, as `tqdm.update`
     texts:int, # All of them
@@ -243,7 +243,7 @@ def open_export(
     if file_digest(base/"model.safetensors") != digest: raise UserError("other weights than the export was made from", "the model it was made from", str(base), "Export again: newsclf export RUN")
     return facts | dict(base=base)
 
-# %% ../nbs/11_predict.ipynb #05a424d2
+# %% ../nbs/11_predict.ipynb #a6d29a4b
 def export_steps(
     path, # The export
     facts:dict, # From `open_export`
@@ -258,7 +258,7 @@ def export_steps(
     if not recheck: names = names[:1]
     return names[0], why, [(Exported(path, facts, config, scale, name), ways[name]) for name in names]
 
-# %% ../nbs/11_predict.ipynb #9c1726c1
+# %% ../nbs/11_predict.ipynb #bd647b07
 def ask_in_steps(
     steps, # (model, lead under which the next is asked, None for never), quickest first
     ask, # Function of a model and indices of texts to their (texts, classes) logits
