@@ -27,7 +27,7 @@ exact = id_logits(plain.model, ids, plain.tokenizer.pad_token_id)
 found = {}
 for place in sorted((Path(a.run)/"export").iterdir()):
     clf = Predictor(place)
-    z = id_logits(clf.half, ids, clf.tokenizer.pad_token_id)
+    z = id_logits(clf.steps[0][0], ids, clf.tokenizer.pad_token_id)
     said = clf.predict_proba(texts).argmax(1)
     right = int((said == labels).sum())
     found[place.name] = state_errors(z, exact) | dict(share_again=clf.again / clf.seen, flips_after=int((said != exact.argmax(1)).sum()), accuracy=right / len(labels), accuracy_interval_95=share_interval(right, len(labels)))
