@@ -32,7 +32,7 @@ def example(): # ids and mask of two rows, the second padded
     mask[1,10:] = 0
     return ids, mask
 
-# %% ../nbs/14_export.ipynb #31cfb8c7
+# %% ../nbs/14_export.ipynb #33ccd404
 def no_display():
     "Shows nothing in a notebook's cell; elsewhere there is nothing to hide"
     if "IPython" not in sys.modules: return contextlib.nullcontext()
