@@ -313,7 +313,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'newsclf.export.faults_of': ('export.html#faults_of', 'newsclf/export.py'),
                                 'newsclf.export.format_parity': ('export.html#format_parity', 'newsclf/export.py'),
                                 'newsclf.export.make_export': ('export.html#make_export', 'newsclf/export.py'),
-                                'newsclf.export.no_display': ('export.html#no_display', 'newsclf/export.py'),
                                 'newsclf.export.openvino_halves': ('export.html#openvino_halves', 'newsclf/export.py'),
                                 'newsclf.export.parity': ('export.html#parity', 'newsclf/export.py'),
                                 'newsclf.export.possible_exports': ('export.html#possible_exports', 'newsclf/export.py'),

@@ -354,7 +354,7 @@ def trial_exports(
     for to,precision in possible_exports():
         out.append(Path(folder)/f"{to}-{precision}")
         out[-1].mkdir(parents=True)
-        found = make_export(out[-1], base, to, precision, ids[::2], ids[1::2], labels[1::2])
+        found = make_export(out[-1], base, to, precision, ids[::2], ids[1::2] or ids, labels[1::2] if len(ids) > 1 else labels)
         say(f"{out[-1].name}: {format_parity(found)}")
         say("its gate: " + ("; ".join(faults_of(found)) or "passed"))
     return out

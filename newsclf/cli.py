@@ -150,7 +150,7 @@ def predict(
     windows:Annotated[bool, typer.Option("--windows", help="Read long articles whole, window by window, in place of their beginning")]=False,
     device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]="auto",
     precision:Annotated[str, typer.Option(help="auto, bf16 or float32; auto takes bf16 where it is faster and the model says how far it is off")]="auto",
-    recheck:Annotated[bool, typer.Option("--recheck/--no-recheck", help="Answer again in float32 where two classes are too close for bf16, so that labels are the same everywhere")]=True,
+    recheck:Annotated[bool, typer.Option("--recheck/--no-recheck", help="Answer again, more exactly, where two classes are too close to tell, so that labels are the same everywhere")]=True,
     raw:Annotated[bool, typer.Option("--raw", help="Probabilities as they were before calibration")]=False,
 ):
     "Sort texts: from the command line, a file or standard input."

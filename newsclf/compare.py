@@ -236,7 +236,7 @@ def match_rows(
     left_a,left_b = np.delete(a, i), np.delete(b, j)
     other = len(pair_keys(left_a, left_b)[0])
     if other: raise UserError(f"{other:,} rows with another label in {names[1]} than in {names[0]}", "one label for a text", do="Score both runs on the same file")
-    if not common and (len(left_a) or len(left_b)): raise UserError(f"{len(left_a):,} rows that only {names[0]} has and {len(left_b):,} that only {names[1]} has", "the same test rows", do=f"Score both runs on the same file, or ask for the {len(i):,} rows that they have in common")
+    if not common and (len(left_a) or len(left_b)): raise UserError(f"{len(left_a):,} rows that only {names[0]} has and {len(left_b):,} that only {names[1]} has", "the same test rows", do="Score both runs on the same file" + (f", or ask for the {len(i):,} rows that they have in common" if len(i) else ""))
     return i, j
 
 # %% ../nbs/08_compare.ipynb #42e61e37

@@ -181,6 +181,7 @@ def parquet_pieces(path):
             for piece in pq.ParquetFile(f).iter_batches(1024):
                 for column in piece.columns:
                     if column.type == pa.time64("ns"): column.cast(pa.time64("us")) # Python's times have no nanoseconds; an error where some would be lost
+                    elif "time64[ns]" in str(column.type): raise pa.ArrowInvalid("times of day in nanoseconds within another type")
                 yield at, piece.to_pylist()
                 at += piece.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as e: raise UserError(f"Parquet that cannot be read ({str(e).splitlines()[0]})", "whole Parquet, text in UTF-8, dates up to the year 9999, times of day to the microsecond", f"{path}:rows from {at}") from None
@@ -538,5 +539,5 @@ def answer_file(
     with suppress(OSError): folder.rmdir()
     say(f"{account['kept']:,} answers: {out}")
     if account["quarantined"]: say(f"{account['quarantined']:,} rows set aside: {out}.quarantine.jsonl")
-    if clf.margin is not None and clf.seen: say(f"in {clf.precision} ({clf.why}); {clf.again / clf.seen:.1%} of the texts answered again in float32")
+    if clf.margin is not None and clf.seen: say(f"in {clf.precision} ({clf.why}); {clf.again / clf.seen:.1%} of the texts answered again")
     return account

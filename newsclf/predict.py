@@ -44,7 +44,7 @@ def check_texts(
     return texts
 
 # %% ../nbs/11_predict.ipynb #a397b4d0
-TOKENS,PADDING = 2048, 64 # Of a batch: more gain nothing on a processor; a batch more costs as much as about 64 tokens
+TOKENS,PADDING = 2048, 64 # Of a batch: on a processor more gain nothing, and a batch more costs as much as about 64 tokens
 
 def token_batches(
     lengths, # Tokens of each text
@@ -74,7 +74,7 @@ def id_logits(
     from newsclf.model import pad_ids
     out = np.zeros((len(ids), model.config.num_labels), dtype=np.float32)
     with torch.inference_mode():
-        for batch in token_batches([len(i) for i in ids], tokens):
+        for batch in token_batches([len(i) for i in ids], tokens, max(PADDING, tokens * PADDING // TOKENS)):
             xb = {k:t.to(model.device) for k,t in pad_ids([ids[i] for i in batch], pad_id).items()}
             out[batch] = model(**xb).logits.float().cpu().numpy()
             if progress: progress(len(batch))
@@ -199,7 +199,7 @@ class Exported:
         facts:dict, # to and precision, from its `EXPORT`
         config, # Of the model it was made from
         scale:float=1.0, # Multiplies its logits
-        precision:str="", # bf16 or float32, where openvino shall compute in another than the export's
+        precision:str="", # Of the computation, for openvino: bf16 or float32; empty or its own for the export as it is
     ):
         import torch
         self.config,self.scale,folder,threads = config, scale, Path(folder), torch.get_num_threads()
@@ -238,7 +238,7 @@ def open_export(
         base,digest = path/facts["model"], facts["weights_sha256"]
         right = isinstance(facts["units"], list) and facts["to"] in ("openvino","onnx") and ordered(facts["gate"]["ways"])
     except (AttributeError, IndexError, KeyError, TypeError): right = False
-    if not right: raise UserError(f"{EXPORT} is not what newsclf writes", "an export", str(path), "Export again: newsclf export RUN")
+    if not right: raise UserError(f"{EXPORT} is not what newsclf writes", "an export", str(path), "Remove the folder and export again: newsclf export RUN")
     if not (base/"model.safetensors").is_file(): raise UserError("the model that the export was made from is not there", f"it in {facts['model']}, where close cases are answered again", str(path), "Move the export together with its run, or export again")
     if file_digest(base/"model.safetensors") != digest: raise UserError("other weights than the export was made from", "the model it was made from", str(base), "Export again: newsclf export RUN")
     return facts | dict(base=base)
@@ -319,7 +319,7 @@ class Predictor:
         path, # A run folder, a saved classifier or an export
         device:str="auto", # auto, cuda, mps or cpu
         precision:str="auto", # bf16, float32, or auto: an export as it is; bf16 where that is faster and the model says how far it is off
-        recheck:bool=True, # Answer again in float32 where two classes are too close
+        recheck:bool=True, # Answer again, more exactly, where two classes are too close
         windows:bool=False, # Read long texts whole, window by window
         tokens:int=TOKENS, # Of a batch
         raw:bool=False, # Probabilities as they were before calibration

@@ -3,7 +3,7 @@
     python nbs/explanations/measure_quality.py ag_news_csv chapter_train.py > nbs/explanations/figures/quality.json
 
 `chapter_train.py` is the chapter's own script: any script that takes --data, --model, --rows, --epochs, --seed and --test-rows, and leaves its answers in `pred`.
-Every run is a process of its own, an hour of it on two slow cores. A run that is already in the folder given by --keep is not made again; those that are published lie in figures/quality.
+Every run is a process of its own, an hour of it on two slow cores. A run that is already in the folder given by --keep is not made again; those that are published lie in figures/quality, and ours in bfloat16 in figures/quality-bf16.
 """
 import argparse
 import contextlib
