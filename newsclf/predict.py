@@ -52,12 +52,12 @@ def token_batches(
     padding:int=PADDING, # Tokens of padding in a batch, at most
 )->list[list[int]]: # Indices
     "Batches of texts of like length, longest first; a text with more tokens goes alone"
-    out,spare = [], 0
+    out,lost = [], 0
     for i in np.argsort(lengths, kind="stable")[::-1].tolist():
-        spare += lengths[out[-1][0]] - lengths[i] if out else 0
-        if not out or (len(out[-1]) + 1) * lengths[out[-1][0]] > most or spare > padding:
+        lost += lengths[out[-1][0]] - lengths[i] if out else 0
+        if not out or (len(out[-1]) + 1) * lengths[out[-1][0]] > most or lost > padding:
             out.append([])
-            spare = 0
+            lost = 0
         out[-1].append(i)
     return out
 
