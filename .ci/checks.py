@@ -1,93 +1,54 @@
-"""Checks of the repository that no notebook can make for itself. Each prints what it looked at; exit code 1 if one fails.
+"""Checks of the repository that no notebook can make for itself.
 
-    python .ci/checks.py downhill | links | count LOG
+    python .ci/checks.py NAME
+
+Each prints what it looked at, then each finding with its page and cell. The exit code is 1
+if there is one, or if there was less to look at than expected.
+
+    imports       between chapters downhill, within a chapter no circle
+    modules       one notebook for each module, empty `__init__.py`, nothing left over
+    names         no public name in two modules
+    width         no line of code over 99 characters
+    outputs       no error among the outputs, no code changed since they were made
+    scripts       scripts compile; what they and the cells of the pages import exists
+    lint, types   ruff and pyright, as pyproject.toml says
+    count LOG     every notebook ran to its end, by the log of nbdev_test
+    links         links, addresses and redirects of the built book
+    flagged FLAG  print the pages that have cells with this flag
+    record PAGE…  remember the code of pages whose outputs are fresh, in nbs/outputs.json
+
+After a change to a page, run it from top to bottom, clean it, record it; commit these together:
+
+    TQDM_DISABLE=1 .venv/bin/jupyter execute --inplace nbs/1_data/10_tables.ipynb
+    .venv/bin/nbdev_export && .venv/bin/nbdev_clean
+    .venv/bin/python .ci/checks.py record nbs/1_data/10_tables.ipynb
+
+Never record a page that was not run: the list is what says that its outputs are true.
 """
-import ast
-import json
-import re
 import sys
-from html.parser import HTMLParser
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-root = Path(__file__).resolve().parent.parent
+import check_modules
+import check_notebooks
+import check_site
+import check_tools
 
-
-def numbers() -> dict:
-    "Module name to the number of its notebook"
-    return {m[2]: int(m[1]) for p in (root/"nbs").glob("*.ipynb") if (m := re.fullmatch(r"(\d\d)_(\w+)", p.stem))}
-
-
-def downhill() -> list:
-    "Imports between modules must point to smaller numbers"
-    number, bad, seen = numbers(), [], 0
-    for path in sorted((root/"newsclf").glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom): names = [("newsclf." if node.level else "") + (node.module or "")]
-            for name in names:
-                to = name.removeprefix("newsclf.")
-                if name == to: continue
-                seen += 1
-                if path.stem not in number or to not in number or number[to] >= number[path.stem]:
-                    bad.append(f"{path.name}:{node.lineno} imports {name}, which stands higher up")
-    print(f"{seen} imports between {len(number)} modules")
-    return bad or ([] if seen else ["no imports were found: the check looked at nothing"])
+CHECKS = dict(
+    imports=check_modules.imports, modules=check_modules.modules_and_pages,
+    names=check_modules.names, scripts=check_modules.script_faults,
+    width=check_notebooks.width, outputs=check_notebooks.outputs, record=check_notebooks.record,
+    flagged=check_notebooks.flagged, count=check_notebooks.count, links=check_site.links,
+    lint=check_tools.lint, types=check_tools.types)
 
 
-class Page(HTMLParser):
-    "Links and anchors of an HTML page"
-    def __init__(self, text):
-        super().__init__()
-        self.links, self.ids = [], set()
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        self.ids.update(v for k, v in attrs.items() if k in ("id", "name") and v)
-        self.links += [attrs[k] for k in ("href", "src") if attrs.get(k)]
-
-
-def links() -> list:
-    "Links between the pages of the book must lead somewhere"
-    docs = root/"_docs"
-    pages = {p: Page(p.read_text(encoding="utf-8")) for p in docs.rglob("*.html")}
-    bad, seen = [], 0
-    for path, page in pages.items():
-        for link in page.links:
-            url = urlsplit(link)
-            if url.scheme or url.netloc or link.startswith(("data:", "javascript:")): continue
-            seen += 1
-            base = docs if url.path.startswith("/") else path.parent
-            target = (base/unquote(url.path).lstrip("/")).resolve() if url.path else path
-            if target.is_dir(): target = target/"index.html"
-            if docs not in target.parents: bad.append(f"{path.relative_to(docs)}: {link} leads out of the book")
-            elif not target.exists(): bad.append(f"{path.relative_to(docs)}: {link} leads nowhere")
-            elif url.fragment and target in pages and unquote(url.fragment) not in pages[target].ids:
-                bad.append(f"{path.relative_to(docs)}: {link} has no such place")
-    notebooks = len([p for p in (root/"nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in str(p)])
-    print(f"{seen} links on {len(pages)} pages made from {notebooks} notebooks")
-    if len(pages) < notebooks: bad.append(f"{notebooks} notebooks, but {len(pages)} pages")
-    return bad
-
-
-def count(log: str) -> list:
-    "Every notebook must have run to its end; say how many cells that were"
-    done = set(re.findall(r"^- Completed (.+\.ipynb)$", Path(log).read_text(encoding="utf-8"), re.M))
-    flags, bad, ran, left, notebooks = {"slow", "gpu", "net"}, [], 0, 0, 0
-    for path in sorted((root/"nbs").rglob("*.ipynb")):
-        if ".ipynb_checkpoints" in str(path): continue
-        notebooks += 1
-        code = [s for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code" and (s := "".join(c["source"])).strip()]
-        if str(path) not in {str(Path(d).resolve()) for d in done}: bad.append(f"{path.relative_to(root)} did not run")
-        if any("skip_exec" in s or re.search(r"#\|\s*eval:\s*false", s) for s in code): bad.append(f"{path.relative_to(root)} switches cells off")
-        skipped = sum(bool(flags & set(re.findall(r"^#\|\s*(\w+)", s, re.M))) or "nbdev_export(" in s for s in code)
-        ran, left = ran + len(code) - skipped, left + skipped
-    print(f"{notebooks} notebooks, {ran} code cells ran, {left} were left out (flagged slow, gpu or net, or only export)")
-    return bad or ([] if ran else ["no cells ran"])
+def main(name: str = "", *args: str) -> int:
+    if name not in CHECKS:
+        print(__doc__)
+        return 2
+    bad = CHECKS[name](*args)
+    for line in bad:
+        print(line, file=sys.stderr if name == "flagged" else sys.stdout)
+    return int(bool(bad))
 
 
 if __name__ == "__main__":
-    bad = dict(downhill=downhill, links=links, count=count)[sys.argv[1]](*sys.argv[2:])
-    for line in bad: print(line)
-    sys.exit(bool(bad))
+    sys.exit(main(*sys.argv[1:]))

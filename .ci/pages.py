@@ -1,45 +1,110 @@
-"""Finish the processed notebooks in _proc for rendering: pages are called as their modules (core.html), so that nbdev's links between
-names hold; links are relative; a function is shown once, by its source: nbdev's own copy of the signature above it goes away."""
+"""Finish the processed notebooks in _proc for rendering. No folder or page keeps its number in
+its address, as data/tables.html; links are relative and follow. A function is shown once, by its
+source, without nbdev's copy of the signature above it. The side bar is made from the folders."""
 import json
 import re
-from pathlib import Path
+import sys
 
-proc = Path(__file__).resolve().parent.parent/"_proc"
-renamed = {p.name: re.sub(r"^\d\d_", "", p.name) for p in proc.glob("*.ipynb")}
+import yaml
+
+from book import NBS, ROOT, address, no_number, pages
+
+PROC = ROOT/"_proc"
+# Titles in the side bar, in its order; the chapters stand where `chapters` is, by their numbers
+TITLES = {
+    "tutorials": "Tutorials", "chapters": "", "explanations": "Explanations", "core": "Core",
+    "data": "Data", "model": "Model", "train": "Training", "evaluate": "Evaluation",
+    "predict": "Prediction", "run": "Runs", "serve": "Serving", "cli": "Command line",
+    "es": "En español"}
 
 
 def mend(text: str, depth: int) -> str:
     "Links of one Markdown text; `depth` folders below the root"
-    for old, new in renamed.items(): text = text.replace(f"{old})", f"{new})")
-    text = re.sub(r"\[([^\]]+)\]\(\.\./(?:LICENSE|CONTRIBUTING\.md)\)", r"\1", text)  # files of the repository are not part of the site
+    up = "../" * depth
+    # files of the repository are not part of the site
+    text = re.sub(r"\[([^\]]+)\]\((?:\.\./)+(?:LICENSE|[A-Z]+\.md)\)", r"\1", text)
     text = re.sub(r"^output-file: .*\n", "", text, flags=re.M)
-    return re.sub(r"\]\(/(\w+)\.html#", lambda m: f"]({'../' * depth}{m[1]}.ipynb#", text)
+    # nbdev links every name in backticks; private ones have no place to go to
+    text = re.sub(r"\[([^\]]+)\]\(/[\w/]+\.html#(?:\w+\.)*_[^)]*\)", r"\1", text)
+    text = re.sub(r"\]\(/([\w/]+)\.html#", lambda m: f"]({up}{address(m[1])}.ipynb#", text)
+    return re.sub(r"\]\((?!\w+:)([^)#\s]+\.ipynb)", lambda m: f"]({address(m[1])}", text)
 
 
-def strings(value, depth):
-    "All strings of a notebook's JSON, mended"
-    if isinstance(value, str): return mend(value, depth)
-    if isinstance(value, list):
-        if value and all(isinstance(v, str) for v in value): return mend("".join(value), depth).splitlines(keepends=True)
-        return [strings(v, depth) for v in value]
-    return {k: strings(v, depth) for k, v in value.items()} if isinstance(value, dict) else value
+def mend_cell(cell: dict, depth: int) -> dict:
+    "Links of a cell's text and of the Markdown among its outputs"
+    if cell["cell_type"] != "code":
+        cell["source"] = mend("".join(cell["source"]), depth)
+    for out in cell.get("outputs", []):
+        data = out.get("data", {})
+        if "text/markdown" in data:
+            data["text/markdown"] = mend("".join(data["text/markdown"]), depth)
+    return heading_only(cell)
 
 
 def heading_only(cell: dict) -> dict:
-    "Of what nbdev writes above a source, keep the heading, which links and the table of contents need"
+    "Of what nbdev writes above a source, keep the heading, which links need"
+    if "show_doc(" not in "".join(cell["source"]):
+        return cell
     for out in cell.get("outputs", []):
-        text = "".join(out.get("data", {}).get("text/markdown", []))
-        found = re.search(r"^### .+$", text, re.M)
-        if "show_doc(" in "".join(cell["source"]) and found: out["data"] = {"text/markdown": [found[0] + "\n"]}
+        found = re.search(r"^### .+$", "".join(out.get("data", {}).get("text/markdown", [])), re.M)
+        if found:
+            out["data"] = {"text/markdown": [found[0] + "\n"]}
     return cell
 
 
-for path in [*proc.rglob("*.ipynb")]:
-    nb = strings(json.loads(path.read_text(encoding="utf-8")), len(path.relative_to(proc).parts) - 1)
-    nb["cells"] = [heading_only(c) for c in nb["cells"] if "".join(c["source"]).strip()]
-    path.write_text(json.dumps(nb, ensure_ascii=False), encoding="utf-8")
-    path.rename(path.with_name(renamed.get(path.name, path.name)))
-side = proc/"sidebar.yml"
-text = side.read_text(encoding="utf-8")
-for old, new in renamed.items(): text = text.replace(f"- {old}\n", f"- {new}\n")
-side.write_text(text, encoding="utf-8")
+def finish(path, name: str) -> None:
+    "One processed notebook, from its numbered name to its address"
+    nb = json.loads(path.read_text(encoding="utf-8"))
+    full = [c for c in nb["cells"] if "".join(c["source"]).strip()]
+    nb["cells"] = [mend_cell(c, name.count("/")) for c in full]
+    target = PROC/address(name)
+    path.unlink()
+    if target.exists():
+        sys.exit(f"{name}: another page is called {address(name)}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(nb, ensure_ascii=False), encoding="utf-8")
+
+
+def order(folder: str) -> tuple:
+    "Where a folder stands in the side bar"
+    places = list(TITLES)
+    top = folder.split("/")[0]
+    kind = "chapters" if re.match(r"\d", top) else top
+    return (places.index(kind) if kind in places else len(places)), folder
+
+
+def section(folder: str, below: dict) -> dict:
+    "A folder of the side bar: its pages, then its folders"
+    name = no_number(folder.rpartition("/")[2])
+    inner = [f for f in sorted(below, key=order) if f.rpartition("/")[0] == folder]
+    title = TITLES.get(name) or name.capitalize()
+    return {"section": title, "contents": below[folder] + [section(f, below) for f in inner]}
+
+
+def side_bar(names: list) -> dict:
+    "The side bar of all pages, in the order of their folders and numbers"
+    below = {}
+    for name in names:
+        folder = name.rpartition("/")[0]
+        parts = folder.split("/")
+        for n in range(1, len(parts) + 1):
+            below.setdefault("/".join(parts[:n]), [])
+        below[folder].append(address(name))
+    sections = [section(f, below) for f in sorted(below, key=order) if f and "/" not in f]
+    return {"website": {"sidebar": {"contents": below[""] + sections}}}
+
+
+def main() -> None:
+    names = [p.name for p in pages()]
+    for name in names:
+        if not (PROC/name).exists():
+            sys.exit(f"{NBS.name}/{name} was not processed")
+    for name in names:
+        finish(PROC/name, name)
+    text = yaml.safe_dump(side_bar(names), sort_keys=False, allow_unicode=True)
+    (PROC/"sidebar.yml").write_text(text, encoding="utf-8")
+    print(f"{len(names)} pages got their addresses")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"Make README.md from nbs/index.ipynb: its Markdown cells, with links that hold from the repository's root."
+"Make README.md from the Markdown cells of nbs/index.ipynb; its links hold from the root."
 import re
 from pathlib import Path
 

@@ -4,6 +4,7 @@
 
 Needs the extra `dev` (Hypothesis). Prints what was tried as JSON, for the results page; ends with exit code 1 at the first fault, with the bytes that caused it.
 """
+
 import argparse
 import gzip
 import json
@@ -15,33 +16,101 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, seed, settings, strategies as st
 
-from newsclf.core import Config, UserError
-from newsclf.data import check_file, has_names, read_news, read_table
-from newsclf.run import circumstances, command_line
+from newsclf.core.config import Config, UserError
+from newsclf.data.news import read_news
+from newsclf.data.tables import check_file, has_names, read_table
+from newsclf.core.provenance import circumstances, command_line
 
 p = argparse.ArgumentParser()
 p.add_argument("--minutes", type=float, default=10)
 p.add_argument("--seed", type=int, default=1122)
 args = p.parse_args()
 
-CSV = ['"', '""', ",", "\n", "\r\n", "\r", "a", "1", " ", "é", "\ufeff", "\0", "\u2028", ";", "\t", '"a","b"\n', "a,b\n", '"x\ny",z\n', '"1","t","d"\n', "class,title,text\n", "x" * 3000]
-JSONL = ["{", "}", '"a"', ":", ",", "[", "]", "null", "1", "1e999", "NaN", "\n", '{"a":"b"}\n', '{"a":"b","c":1}\n', '{"a":"\\ud800"}\n', '"', "\\", "\0", " ", "true", "[" * 2000]
+CSV = [
+    '"',
+    '""',
+    ",",
+    "\n",
+    "\r\n",
+    "\r",
+    "a",
+    "1",
+    " ",
+    "é",
+    "\ufeff",
+    "\0",
+    "\u2028",
+    ";",
+    "\t",
+    '"a","b"\n',
+    "a,b\n",
+    '"x\ny",z\n',
+    '"1","t","d"\n',
+    "class,title,text\n",
+    "x" * 3000,
+]
+JSONL = [
+    "{",
+    "}",
+    '"a"',
+    ":",
+    ",",
+    "[",
+    "]",
+    "null",
+    "1",
+    "1e999",
+    "NaN",
+    "\n",
+    '{"a":"b"}\n',
+    '{"a":"b","c":1}\n',
+    '{"a":"\\ud800"}\n',
+    '"',
+    "\\",
+    "\0",
+    " ",
+    "true",
+    "[" * 2000,
+]
 csv_text = st.lists(st.sampled_from(CSV), max_size=80).map(lambda x: "".join(x).encode())
 json_text = st.lists(st.sampled_from(JSONL), max_size=60).map(lambda x: "".join(x).encode())
 any_bytes = st.binary(max_size=400)
-wrapped = st.one_of(csv_text, json_text).flatmap(lambda b: st.sampled_from([gzip.compress(b, mtime=0), gzip.compress(b, mtime=0)[:-3], b.decode().encode("utf-16"), b.decode().encode("utf-16-le"), b + b"\xe9", b.replace(b"a", b"\xff")]))
-files = st.tuples(st.one_of(csv_text, json_text, any_bytes, wrapped), st.sampled_from(["x.csv", "x.tsv", "x.jsonl", "x.csv.gz", "x.parquet"]), st.sampled_from(["utf-8", "utf-8", "utf-16", "utf-16-le", "cp1252", "shift_jis"]), st.booleans())
+wrapped = st.one_of(csv_text, json_text).flatmap(
+    lambda b: st.sampled_from(
+        [
+            gzip.compress(b, mtime=0),
+            gzip.compress(b, mtime=0)[:-3],
+            b.decode().encode("utf-16"),
+            b.decode().encode("utf-16-le"),
+            b + b"\xe9",
+            b.replace(b"a", b"\xff"),
+        ]
+    )
+)
+files = st.tuples(
+    st.one_of(csv_text, json_text, any_bytes, wrapped),
+    st.sampled_from(["x.csv", "x.tsv", "x.jsonl", "x.csv.gz", "x.parquet"]),
+    st.sampled_from(["utf-8", "utf-8", "utf-16", "utf-16-le", "cp1252", "shift_jis"]),
+    st.booleans(),
+)
 folder = Path(tempfile.mkdtemp())
 seen = Counter()
 
 
 def try_file(case):
     raw, name, encoding, header = case
-    path, out = folder/name, folder/"canonical.csv"
+    path, out = folder / name, folder / "canonical.csv"
     path.write_bytes(raw)
     out.unlink(missing_ok=True)
     try:
-        read_news(path, Config(bad_rows="quarantine", encoding=encoding, **(dict(text="a", label="b") if header else {})))
+        read_news(
+            path,
+            Config(
+                bad_rows="quarantine",
+                encoding=encoding,
+                **(dict(text="a", label="b") if header else {}),
+            ),
+        )
         seen["news"] += 1
     except UserError:
         seen["no news"] += 1
@@ -53,16 +122,35 @@ def try_file(case):
         return
     json.dumps(table.quarantined)
     again = read_table(out, has_names(table))
-    assert len(again) == table.kept and table.rows_in == table.kept + len(table.quarantined), table.account()
-    if not table.quarantined: assert read_table(path, header, encoding).values.tolist() == again.values.tolist(), "read twice, two outcomes"
+    assert len(again) == table.kept and table.rows_in == table.kept + len(table.quarantined), (
+        table.account()
+    )
+    if not table.quarantined:
+        assert read_table(path, header, encoding).values.tolist() == again.values.tolist(), (
+            "read twice, two outcomes"
+        )
     seen["read, with rows set aside" if table.quarantined else "read"] += 1
 
 
 start, n = time.monotonic(), 0
 while time.monotonic() - start < args.minutes * 60:
-    round_of = seed(args.seed + n)(settings(max_examples=1000, deadline=None, database=None, suppress_health_check=list(HealthCheck))(given(files)(try_file)))
+    round_of = seed(args.seed + n)(
+        settings(
+            max_examples=1000,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )(given(files)(try_file))
+    )
     round_of()
     n += 1
 news = {k: seen.pop(k) for k in ("news", "no news")}
-found = dict(files=seen.total(), minutes=round((time.monotonic() - start) / 60, 1), seed=args.seed, as_tables=dict(seen), as_news=news, faults=0)
+found = dict(
+    files=seen.total(),
+    minutes=round((time.monotonic() - start) / 60, 1),
+    seed=args.seed,
+    as_tables=dict(seen),
+    as_news=news,
+    faults=0,
+)
 print(json.dumps(found | circumstances(command_line(["python", *sys.argv])), indent=1))

@@ -1,20 +1,21 @@
 """Crashes, on purpose. Each part prints JSON: what was done, and how often something was lost.
 
-    python nbs/explanations/measure_crashes.py all > nbs/explanations/figures/crashes.json     # the whole campaign: an hour on two cores
-    python nbs/explanations/measure_crashes.py saves         # a save that is killed, or fails, in each of its calls
-    python nbs/explanations/measure_crashes.py kills 50      # kill -9 of `newsclf train` at random times, every third inside a save; then --resume
-    python nbs/explanations/measure_crashes.py signals 20    # SIGTERM and SIGINT at random times; then --resume
-    python nbs/explanations/measure_crashes.py damage        # each file of the newest checkpoint missing, empty, cut, one bit turned; then --resume
-    python nbs/explanations/measure_crashes.py flips 100     # one random bit of the newest checkpoint turned; then --resume
-    python nbs/explanations/measure_crashes.py same 5        # the same command twice, for some seeds, in float32 and in bfloat16
-    python nbs/explanations/measure_crashes.py changed       # --resume with another setting
-    python nbs/explanations/measure_crashes.py two 3         # two processes under `accelerate launch`, one of them killed
-    python nbs/explanations/measure_crashes.py limits        # the disk full at many places of a save
-    python nbs/explanations/measure_crashes.py cost          # what saving costs a real training of minilm
+    python nbs/explanations/measure_crashes.py all > nbs/explanations/figures/crashes.json    # the whole campaign: an hour on two cores
+    python nbs/explanations/measure_crashes.py saves        # a save that is killed, or fails, in each of its calls
+    python nbs/explanations/measure_crashes.py kills 50     # kill -9 of `newsclf train` at random times, every third inside a save; then --resume
+    python nbs/explanations/measure_crashes.py signals 20   # SIGTERM and SIGINT at random times; then --resume
+    python nbs/explanations/measure_crashes.py damage       # each file of the newest checkpoint missing, empty, cut, one bit turned; then --resume
+    python nbs/explanations/measure_crashes.py flips 100    # one random bit of the newest checkpoint turned; then --resume
+    python nbs/explanations/measure_crashes.py same 5       # the same command twice, for some seeds, in float32 and in bfloat16
+    python nbs/explanations/measure_crashes.py changed      # --resume with another setting
+    python nbs/explanations/measure_crashes.py two 3        # two processes under `accelerate launch`, one of them killed
+    python nbs/explanations/measure_crashes.py limits       # the disk full at many places of a save
+    python nbs/explanations/measure_crashes.py cost         # what saving costs a real training of minilm
 
 The trainings are of the bundled sample, with a BERT of 2 layers and random weights, but for the last part. Each is a process of its own, forked from one
 that has everything imported, to save the seconds that importing takes; in the parts `same` and `two` each is started from nothing.
 """
+
 import errno
 import hashlib
 import json
@@ -35,19 +36,35 @@ from unittest import mock
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") # read when torch is loaded: processes that share cores must not wait by spinning
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+) # read when torch is loaded: processes that share cores must not wait by spinning
 
-CALLS = [(os, "fsync"), (os, "replace"), (os, "rename"), (os, "mkdir"), (os, "rmdir"), (os, "unlink"), (Path, "write_text"), (Path, "rename"), (shutil, "rmtree")]
+CALLS = [
+    (os, "fsync"),
+    (os, "replace"),
+    (os, "rename"),
+    (os, "mkdir"),
+    (os, "rmdir"),
+    (os, "unlink"),
+    (Path, "write_text"),
+    (Path, "rename"),
+    (shutil, "rmtree"),
+]
 
 
 class Sabotage:
     "Within, call number `at` of those that change a disk does half its work, if it can be halved, and then kills the process or fails"
-    def __init__(self, at, how): self.at, self.how, self.seen = at, how, 0
+
+    def __init__(self, at, how):
+        self.at, self.how, self.seen = at, how, 0
 
     def fail(self, name):
-        if self.how == "kill": os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
         if name == "serialize_file":
             from safetensors import SafetensorError
+
             raise SafetensorError(f"I/O error: {os.strerror(self.how)} (os error {self.how})")
         raise OSError(self.how, os.strerror(self.how))
 
@@ -56,30 +73,41 @@ class Sabotage:
 
         def call(*args, **kwargs):
             self.seen += 1
-            if self.seen != self.at: return real(*args, **kwargs)
-            if name == "write_text": real(args[0], args[1][:len(args[1]) // 2], **kwargs)
+            if self.seen != self.at:
+                return real(*args, **kwargs)
+            if name == "write_text":
+                real(args[0], args[1][: len(args[1]) // 2], **kwargs)
             if name == "serialize_file":
                 real(*args, **kwargs)
                 os.truncate(args[1], os.path.getsize(args[1]) // 2)
             self.fail(name)
+
         return mock.patch.object(owner, name, call)
 
     def __enter__(self):
         import safetensors.torch
-        self.patches = [self.wrap(owner, name) for owner, name in [*CALLS, (safetensors.torch, "serialize_file")]]
-        for p in self.patches: p.start()
+
+        self.patches = [
+            self.wrap(owner, name)
+            for owner, name in [*CALLS, (safetensors.torch, "serialize_file")]
+        ]
+        for p in self.patches:
+            p.start()
         return self
 
     def __exit__(self, *error):
-        for p in self.patches: p.stop()
+        for p in self.patches:
+            p.stop()
 
 
 def in_child(work):
     "Run `work` in a forked process; the exit code, negative for a signal"
     pid = os.fork()
     if pid == 0:
-        try: code = work() or 0
-        except BaseException as e: code = 3 if isinstance(e, ValueError) else 4 # a UserError is a ValueError
+        try:
+            code = work() or 0
+        except BaseException as e:
+            code = 3 if isinstance(e, ValueError) else 4 # a UserError is a ValueError
         os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
@@ -87,26 +115,40 @@ def in_child(work):
 def saves():
     "A save of a checkpoint, with all that goes before and after it, killed or failing in each of its calls"
     import torch
-    from newsclf.checkpoint import checkpoint_folder, find_checkpoint, prune_checkpoints, remove_leftovers, save_tensors, write_json
+    from newsclf.train.checkpoint import (
+        checkpoint_folder,
+        find_checkpoint,
+        prune_checkpoints,
+        remove_leftovers,
+        save_tensors,
+        write_json,
+    )
 
     def save(where, step):
         with checkpoint_folder(where, step) as tmp:
-            (tmp/"model").mkdir()
-            for name in ("model/model", "optimizer", "random"): save_tensors(dict(w=torch.full((1000,), float(step))), tmp/f"{name}.safetensors")
-            for name in ("scheduler", "state"): write_json(dict(format=1, step=step), tmp/f"{name}.json")
+            (tmp / "model").mkdir()
+            for name in ("model/model", "optimizer", "random"):
+                save_tensors(dict(w=torch.full((1000,), float(step))), tmp / f"{name}.safetensors")
+            for name in ("scheduler", "state"):
+                write_json(dict(format=1, step=step), tmp / f"{name}.json")
         prune_checkpoints(where, step)
 
     found = dict(calls=0, killed=0, no_space=0, io_error=0, lost=0, torn=0, litter=0, not_said=0)
     ways = (("kill", "killed"), (errno.ENOSPC, "no_space"), (errno.EIO, "io_error"))
-    for before, (how, name) in [(b, way) for b in ((500, 1000), (1500,)) for way in ways]: # two older ones; or the only one, of the same step, which is saved once more
+    for before, (how, name) in [
+        (b, way) for b in ((500, 1000), (1500,)) for way in ways
+    ]: # two older ones; or the only one, of the same step, which is saved once more
         for at in range(1, 1000):
             with tempfile.TemporaryDirectory() as tmp:
-                where = Path(tmp)/"checkpoints"
-                for step in before: save(where, step)
+                where = Path(tmp) / "checkpoints"
+                for step in before:
+                    save(where, step)
 
                 def work():
-                    with Sabotage(at, how) as s: save(where, 1500)
+                    with Sabotage(at, how) as s:
+                        save(where, 1500)
                     return 9 if s.seen < at else 0 # it was never reached: the save is through
+
                 code = in_child(work)
                 if code == 9:
                     found["calls"] = max(found["calls"], at - 1)
@@ -116,58 +158,117 @@ def saves():
                 path, state, passed = find_checkpoint(where)
                 found["lost"] += path is None or state["step"] not in (1000, 1500)
                 found["torn"] += bool(passed)
-                # An error of the disk is said, unless it only kept an old checkpoint from being removed
-                found["not_said"] += how != "kill" and code not in (3, 0) or how != "kill" and code == 0 and (path is None or state["step"] != 1500)
+               # An error of the disk is said, unless it only kept an old checkpoint from being removed
+                found["not_said"] += (
+                    how != "kill"
+                    and code not in (3, 0)
+                    or how != "kill"
+                    and code == 0
+                    and (path is None or state["step"] != 1500)
+                )
                 save(where, 1500)
-                found["litter"] += sorted(os.listdir(where)) != sorted({f"step-{s:06d}" for s in (*before[-1:], 1500)})
+                found["litter"] += sorted(os.listdir(where)) != sorted(
+                    {f"step-{s:06d}" for s in (*before[-1:], 1500)}
+                )
     return found
 
 
 class Child:
     "A forked process, as far as `subprocess.Popen` is needed"
-    def __init__(self, pid, said): self.pid, self.said, self.returncode = pid, said, None
+
+    def __init__(self, pid, said):
+        self.pid, self.said, self.returncode = pid, said, None
 
     def poll(self, flag=os.WNOHANG):
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, flag)
-            if pid: self.returncode = os.waitstatus_to_exitcode(status)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
 
-    def communicate(self): self.poll(0); return self.said.read_text(), None
+    def communicate(self):
+        self.poll(0)
+        return self.said.read_text(), None
 
 
 class Desk:
     "A folder in which trainings are started, killed and resumed"
+
     def __init__(self, folder, seed=1122, epochs=4, save_steps=7):
-        self.folder, self.command = Path(folder), [str(Path(sys.executable).with_name("newsclf")), "train", "--model", "tiny", "--config", "config.toml", "--epochs", str(epochs), "--save-steps", str(save_steps), "--learning-rate", "2e-3", "--seed", str(seed)]
-        self.env = os.environ | dict(HF_HUB_OFFLINE="1", TQDM_DISABLE="1", NEWSCLF_CACHE=str(self.folder/"cache"), NEWSCLF_STATE=str(self.folder/"state"))
-        (self.folder/"config.toml").write_text("[trainer]\nlogging_steps = 1\n")
-        import matplotlib.pyplot, newsclf.cli, newsclf.data, newsclf.evaluate, newsclf.predict, newsclf.report, newsclf.run, newsclf.train # for every fork
-        if not (self.folder/"tiny").exists(): assert in_child(self.make_base) == 0 # no threads in the process that forks
+        self.folder, self.command = (
+            Path(folder),
+            [
+                str(Path(sys.executable).with_name("newsclf")),
+                "train",
+                "--model",
+                "tiny",
+                "--config",
+                "config.toml",
+                "--epochs",
+                str(epochs),
+                "--save-steps",
+                str(save_steps),
+                "--learning-rate",
+                "2e-3",
+                "--seed",
+                str(seed),
+            ],
+        )
+        self.env = os.environ | dict(
+            HF_HUB_OFFLINE="1",
+            TQDM_DISABLE="1",
+            NEWSCLF_CACHE=str(self.folder / "cache"),
+            NEWSCLF_STATE=str(self.folder / "state"),
+        )
+        (self.folder / "config.toml").write_text("[trainer]\nlogging_steps = 1\n")
+        import matplotlib.pyplot, newsclf.cli.main, newsclf.run.audits, newsclf.run.job, newsclf.predict.files, newsclf.evaluate.report # for every fork
+
+        if not (self.folder / "tiny").exists():
+            assert in_child(self.make_base) == 0 # no threads in the process that forks
 
     def make_base(self):
-        from newsclf.model import load_tokenizer, minilm_folder, random_base
-        random_base(self.folder/"tiny", load_tokenizer(minilm_folder()), hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128)
+        from newsclf.model.saved import random_base
+        from newsclf.model.tokenizers import load_tokenizer
+        from newsclf.model.weights import minilm_folder
+
+        random_base(
+            self.folder / "tiny",
+            load_tokenizer(minilm_folder()),
+            hidden_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=128,
+        )
 
     def start(self, out, *more):
         "Begin a training in a forked process"
-        said = self.folder/f"{out}.txt"
+        said = self.folder / f"{out}.txt"
         pid = os.fork()
-        if pid: return Child(pid, said)
+        if pid:
+            return Child(pid, said)
         code = 4
         try:
-            signal.signal(signal.SIGINT, signal.default_int_handler) # a campaign in the background is deaf to it, its trainings are not
+            signal.signal(
+                signal.SIGINT, signal.default_int_handler
+            ) # a campaign in the background is deaf to it, its trainings are not
             os.setsid()
             os.chdir(self.folder)
             os.environ.update(self.env)
             handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            os.dup2(handle, 1); os.dup2(handle, 2)
+            os.dup2(handle, 1)
+            os.dup2(handle, 2)
             sys.argv = [*self.command, "--out", out, *more]
-            from newsclf.cli import main
-            try: main(); code = 0
-            except SystemExit as e: code = e.code or 0
+            from newsclf.cli.main import main
+
+            try:
+                main()
+                code = 0
+            except SystemExit as e:
+                code = e.code or 0
         finally:
-            with suppress(OSError): sys.stdout.flush(); sys.stderr.flush()
+            with suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
             os._exit(code)
 
     def run(self, out, *more):
@@ -178,7 +279,15 @@ class Desk:
 
     def launch(self, out, *more, with_=()):
         "Begin a training from nothing"
-        return subprocess.Popen([*with_, *self.command, "--out", out, *more], cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        return subprocess.Popen(
+            [*with_, *self.command, "--out", out, *more],
+            cwd=self.folder,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
     def launched(self, out, *more, with_=()):
         p = self.launch(out, *more, with_=with_)
@@ -187,22 +296,35 @@ class Desk:
 
     def weights(self, out):
         "sha256 of a run's model, None if there is none"
-        path = self.folder/out/"model"/"model.safetensors"
+        path = self.folder / out / "model" / "model.safetensors"
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
     def newest(self, out):
         "Step of the newest checkpoint by name, 0 for none"
-        return max((int(p.name[5:]) for p in (self.folder/out/"checkpoints").glob("step-*")), default=0)
+        return max(
+            (int(p.name[5:]) for p in (self.folder / out / "checkpoints").glob("step-*")),
+            default=0,
+        )
 
     def history(self, out):
         "Step of the last whole line of the history, 0 for none"
-        path = self.folder/out/"history.jsonl"
+        path = self.folder / out / "history.jsonl"
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
         return json.loads(lines[-1])["step"] if lines else 0
 
     def same_history(self, one, two):
         "Do two runs tell the same, but for times?"
-        def told(out): return [{k: v for k, v in json.loads(line).items() if k not in ("seconds", "rows_per_s", "tokens_per_s")} for line in (self.folder/out/"history.jsonl").read_text().splitlines()]
+
+        def told(out):
+            return [
+                {
+                    k: v
+                    for k, v in json.loads(line).items()
+                    if k not in ("seconds", "rows_per_s", "tokens_per_s")
+                }
+                for line in (self.folder / out / "history.jsonl").read_text().splitlines()
+            ]
+
         return told(one) == told(two)
 
 
@@ -210,7 +332,8 @@ def wait_for(what, process, seconds=120):
     "Wait until `what()` is true, or the process has ended"
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
-        if what(): return True
+        if what():
+            return True
         time.sleep(0.001)
     return False
 
@@ -226,14 +349,27 @@ def go_on(desk, out, want, found, again):
     found["resumed"] += code == 0
     found["same_weights"] += desk.weights(out) == want
     found["same_history"] += desk.same_history(out, "whole")
-    if code: print(said, file=sys.stderr)
-    shutil.rmtree(desk.folder/out)
+    if code:
+        print(said, file=sys.stderr)
+    shutil.rmtree(desk.folder / out)
     print(found, file=sys.stderr)
     return said
 
 
 def kills(n="50", every="3"):
-    dice, found = random.Random(1122), dict(kills=0, inside_a_save=0, before_the_first_checkpoint=0, while_finishing=0, resumed=0, same_weights=0, same_history=0, passed_over=0)
+    dice, found = (
+        random.Random(1122),
+        dict(
+            kills=0,
+            inside_a_save=0,
+            before_the_first_checkpoint=0,
+            while_finishing=0,
+            resumed=0,
+            same_weights=0,
+            same_history=0,
+            passed_over=0,
+        ),
+    )
     with tempfile.TemporaryDirectory() as tmp:
         desk = Desk(tmp)
         assert desk.run("whole")[0] == 0
@@ -241,7 +377,7 @@ def kills(n="50", every="3"):
         while found["kills"] < int(n):
             out = f"kill-{found['kills']}"
             p = desk.start(out)
-            checkpoints, at = desk.folder/out/"checkpoints", dice.randrange(0, 120)
+            checkpoints, at = desk.folder / out / "checkpoints", dice.randrange(0, 120)
             if found["kills"] % int(every) == 0: # inside a save: its hidden folder is there
                 wait_for(lambda: desk.history(out) >= at, p)
                 wait_for(lambda: any(checkpoints.glob(".step-*.tmp")), p)
@@ -250,7 +386,7 @@ def kills(n="50", every="3"):
                 wait_for(lambda: desk.history(out) >= at, p)
                 time.sleep(dice.random() * 0.3)
             if p.poll() is not None: # it was through before: another time
-                shutil.rmtree(desk.folder/out)
+                shutil.rmtree(desk.folder / out)
                 continue
             kill_all(p)
             found["kills"] += 1
@@ -262,34 +398,62 @@ def kills(n="50", every="3"):
 
 
 def signals(n="20"):
-    dice, found = random.Random(1123), dict(signals=0, right_code=0, steps_lost=0, said_how_to_go_on=0, resumed=0, same_weights=0, same_history=0, second_signal_left_at_once=0, second_signals=0)
+    dice, found = (
+        random.Random(1123),
+        dict(
+            signals=0,
+            right_code=0,
+            steps_lost=0,
+            said_how_to_go_on=0,
+            resumed=0,
+            same_weights=0,
+            same_history=0,
+            second_signal_left_at_once=0,
+            second_signals=0,
+        ),
+    )
     with tempfile.TemporaryDirectory() as tmp:
         desk = Desk(tmp, save_steps=50)
         assert desk.run("whole")[0] == 0
         want = desk.weights("whole")
         while found["signals"] < int(n):
-            out, number = f"signal-{found['signals']}", (signal.SIGTERM, signal.SIGINT)[found["signals"] % 2]
+            out, number = (
+                f"signal-{found['signals']}",
+                (signal.SIGTERM, signal.SIGINT)[found["signals"] % 2],
+            )
             p, at = desk.start(out), dice.randrange(1, 110)
             wait_for(lambda: desk.history(out) >= at, p)
             time.sleep(dice.random() * 0.1)
             os.kill(p.pid, number)
             said, _ = p.communicate()
-            if p.returncode == 0 or "goes on" not in said.lower() and "go on with" not in said.lower(): # it was through before
-                shutil.rmtree(desk.folder/out)
+            if (
+                p.returncode == 0
+                or "goes on" not in said.lower()
+                and "go on with" not in said.lower()
+            ): # it was through before
+                shutil.rmtree(desk.folder / out)
                 continue
             found["signals"] += 1
             found["right_code"] += p.returncode == 128 + number
             found["steps_lost"] = max(found["steps_lost"], desk.history(out) - desk.newest(out))
-            found["said_how_to_go_on"] += "Go on with: newsclf train" in said and "--resume" in said
+            found["said_how_to_go_on"] += (
+                "Go on with: newsclf train" in said and "--resume" in said
+            )
             go_on(desk, out, want, found, desk.run)
         p = desk.start("twice")
         wait_for(lambda: desk.history("twice") >= 60, p)
         was = desk.newest("twice")
-        os.kill(p.pid, signal.SIGTERM); os.kill(p.pid, signal.SIGINT)
+        os.kill(p.pid, signal.SIGTERM)
+        os.kill(p.pid, signal.SIGINT)
         p.communicate()
-        found["second_signals"], found["second_signal_left_at_once"] = 1, int(p.returncode in (130, 143))
+        found["second_signals"], found["second_signal_left_at_once"] = (
+            1,
+            int(p.returncode in (130, 143)),
+        )
         code, said = desk.run("twice", "--resume")
-        found["same_weights_after_two_signals"] = desk.weights("twice") == want and f"goes on from step {max(was, 50)}" in said
+        found["same_weights_after_two_signals"] = (
+            desk.weights("twice") == want and f"goes on from step {max(was, 50)}" in said
+        )
     return found
 
 
@@ -299,15 +463,17 @@ def interrupted(desk):
     p = desk.start("part")
     wait_for(lambda: desk.newest("part") >= 63, p)
     kill_all(p)
-    assert len(list((desk.folder/"part"/"checkpoints").glob("step-*"))) >= 2
+    assert len(list((desk.folder / "part" / "checkpoints").glob("step-*"))) >= 2
     return desk.weights("whole")
 
 
 def harm(path, how):
     data = bytearray(path.read_bytes())
-    if how == "missing": return path.unlink()
-    if isinstance(how, int): data[how // 8] ^= 1 << how % 8
-    path.write_bytes({"empty": b"", "cut": data[:len(data) // 2]}.get(how, data))
+    if how == "missing":
+        return path.unlink()
+    if isinstance(how, int):
+        data[how // 8] ^= 1 << how % 8
+    path.write_bytes({"empty": b"", "cut": data[: len(data) // 2]}.get(how, data))
 
 
 def after_harm(desk, want, cases):
@@ -315,17 +481,21 @@ def after_harm(desk, want, cases):
     found = dict(cases=0, fell_back_and_said_so=0, refused=0, silent=0, same_weights=0)
     newest = f"step-{desk.newest('part'):06d}"
     for name, how in cases:
-        shutil.copytree(desk.folder/"part", desk.folder/"harmed")
-        harm(desk.folder/"harmed"/"checkpoints"/newest/name, how)
+        shutil.copytree(desk.folder / "part", desk.folder / "harmed")
+        harm(desk.folder / "harmed" / "checkpoints" / newest / name, how)
         code, said = desk.run("harmed", "--resume")
         found["cases"] += 1
-        told = f"passed over: {newest}: {name}" in said or f"passed over: {newest}: files.json" in said
+        told = (
+            f"passed over: {newest}: {name}" in said
+            or f"passed over: {newest}: files.json" in said
+        )
         found["fell_back_and_said_so"] += code == 0 and told
         found["refused"] += code == 2
         found["silent"] += code == 0 and not told
         found["same_weights"] += desk.weights("harmed") == want
-        if code or not told: print(name, how, said, file=sys.stderr)
-        shutil.rmtree(desk.folder/"harmed")
+        if code or not told:
+            print(name, how, said, file=sys.stderr)
+        shutil.rmtree(desk.folder / "harmed")
     return found
 
 
@@ -333,9 +503,13 @@ def damage():
     with tempfile.TemporaryDirectory() as tmp:
         desk = Desk(tmp)
         want = interrupted(desk)
-        top = desk.folder/"part"/"checkpoints"/f"step-{desk.newest('part'):06d}"
+        top = desk.folder / "part" / "checkpoints" / f"step-{desk.newest('part'):06d}"
         names = sorted(p.relative_to(top).as_posix() for p in top.rglob("*") if p.is_file())
-        return dict(files=names) | after_harm(desk, want, [(name, how) for name in names for how in ("missing", "empty", "cut", 8 * 40 + 3)])
+        return dict(files=names) | after_harm(
+            desk,
+            want,
+            [(name, how) for name in names for how in ("missing", "empty", "cut", 8 * 40 + 3)],
+        )
 
 
 def flips(n="100"):
@@ -343,10 +517,16 @@ def flips(n="100"):
     with tempfile.TemporaryDirectory() as tmp:
         desk = Desk(tmp)
         want = interrupted(desk)
-        top = desk.folder/"part"/"checkpoints"/f"step-{desk.newest('part'):06d}"
-        sizes = {p.relative_to(top).as_posix(): p.stat().st_size for p in sorted(top.rglob("*")) if p.is_file()}
+        top = desk.folder / "part" / "checkpoints" / f"step-{desk.newest('part'):06d}"
+        sizes = {
+            p.relative_to(top).as_posix(): p.stat().st_size
+            for p in sorted(top.rglob("*"))
+            if p.is_file()
+        }
         cases = []
-        for i in range(int(n)): # half of them anywhere, half in a file drawn first, so that the small ones have their turn
+        for i in range(
+            int(n)
+        ): # half of them anywhere, half in a file drawn first, so that the small ones have their turn
             name = dice.choices(list(sizes), list(sizes.values()) if i % 2 else None)[0]
             cases.append((name, dice.randrange(8 * sizes[name])))
         return after_harm(desk, want, cases)
@@ -359,11 +539,13 @@ def same(n="5"):
         for seed in range(1122, 1122 + int(n)):
             desk = Desk(tmp, seed=seed, epochs=1)
             for precision in ("float32", "bf16"):
-                for out in ("one", "two"): assert desk.launched(out, "--precision", precision, "--force")[0] == 0
+                for out in ("one", "two"):
+                    assert desk.launched(out, "--precision", precision, "--force")[0] == 0
                 found["pairs"] += 1
                 found["same_bits"] += desk.weights("one") == desk.weights("two")
                 seen.add(desk.weights("one"))
-                for out in ("one", "two"): shutil.rmtree(desk.folder/out)
+                for out in ("one", "two"):
+                    shutil.rmtree(desk.folder / out)
         found["different_seeds"] = len(seen)
     return found
 
@@ -374,45 +556,97 @@ def changed():
     with tempfile.TemporaryDirectory() as tmp:
         desk = Desk(tmp)
         interrupted(desk)
-        from newsclf.data import SAMPLE
-        for name in ("news", "relabelled"): shutil.copytree(SAMPLE, desk.folder/name)
-        rows = (desk.folder/"news"/"train.csv").read_text().splitlines(keepends=True)
-        (desk.folder/"news"/"train.csv").write_text("".join(rows[:-1]))
-        (desk.folder/"relabelled"/"classes.txt").write_text("Earth\nSports\nBusiness\nSci/Tech\n")
-        shutil.copytree(desk.folder/"tiny", desk.folder/"other")
-        tokenizer = json.loads((desk.folder/"other"/"tokenizer.json").read_text())
+        from newsclf.data.sources import SAMPLE
+
+        for name in ("news", "relabelled"):
+            shutil.copytree(SAMPLE, desk.folder / name)
+        rows = (desk.folder / "news" / "train.csv").read_text().splitlines(keepends=True)
+        (desk.folder / "news" / "train.csv").write_text("".join(rows[:-1]))
+        (desk.folder / "relabelled" / "classes.txt").write_text(
+            "Earth\nSports\nBusiness\nSci/Tech\n"
+        )
+        shutil.copytree(desk.folder / "tiny", desk.folder / "other")
+        tokenizer = json.loads((desk.folder / "other" / "tokenizer.json").read_text())
         words = tokenizer["model"]["vocab"]
         text = "".join(p.read_text().lower() for p in SAMPLE.glob("*.csv"))
-        a, b = [w for w in words if w.isascii() and w.isalpha() and len(w) > 6 and w not in text][:2]
-        words[a], words[b] = words[b], words[a] # no row has them: only the tokenizer itself can tell
-        (desk.folder/"other"/"tokenizer.json").write_text(json.dumps(tokenizer))
-        from newsclf.core import choose_precision
-        other = "float32" if choose_precision("auto", "cpu")[0] == "bf16" else "bf16" # than this machine chooses by itself
-        ways = dict(data=["--data", "news"], labels=["--data", "relabelled"], tokenizer=["--model", "other"], batch=["--batch-size", "12"], length=["--max-length", "64"], learning_rate=["--learning-rate", "1e-3"], epochs=["--epochs", "5"],
-                    seed=["--seed", "7"], precision=["--precision", other], threads=["--threads", "1"])
+        a, b = [w for w in words if w.isascii() and w.isalpha() and len(w) > 6 and w not in text][
+            :2
+        ]
+        words[a], words[b] = (
+            words[b],
+            words[a],
+        ) # no row has them: only the tokenizer itself can tell
+        (desk.folder / "other" / "tokenizer.json").write_text(json.dumps(tokenizer))
+        from newsclf.core.machine import choose_precision
+
+        other = (
+            "float32" if choose_precision("auto", "cpu")[0] == "bf16" else "bf16"
+        ) # than this machine chooses by itself
+        ways = dict(
+            data=["--data", "news"],
+            labels=["--data", "relabelled"],
+            tokenizer=["--model", "other"],
+            batch=["--batch-size", "12"],
+            length=["--max-length", "64"],
+            learning_rate=["--learning-rate", "1e-3"],
+            epochs=["--epochs", "5"],
+            seed=["--seed", "7"],
+            precision=["--precision", other],
+            threads=["--threads", "1"],
+        )
         for name, flags in ways.items():
-            shutil.copytree(desk.folder/"part", desk.folder/"copy")
-            with mock.patch("newsclf.core.bf16_gain", lambda: 2.0): code, said = desk.run("copy", "--resume", *flags) # bf16 is refused elsewhere where it is slow
+            shutil.copytree(desk.folder / "part", desk.folder / "copy")
+            with mock.patch("newsclf.core.machine.bf16_gain", lambda: 2.0):
+                code, said = desk.run(
+                    "copy", "--resume", *flags
+                ) # bf16 is refused elsewhere where it is slow
             found[name] = code == 2 and " was " in said and " is " in said
             print(name, code, said.splitlines()[-1], file=sys.stderr)
-            shutil.rmtree(desk.folder/"copy")
-        with mock.patch("newsclf.train.versions", lambda: dict(torch="2.14.0")): code, said = desk.run("part", "--resume")
+            shutil.rmtree(desk.folder / "copy")
+        with mock.patch("newsclf.train.versions", lambda: dict(torch="2.14.0")):
+            code, said = desk.run("part", "--resume")
         found["versions"] = code == 2 and "version of torch was" in said
         was = desk.newest("part")
         print("versions", code, said.splitlines()[-1], file=sys.stderr)
         code, said = desk.run("part", "--resume", "--learning-rate", "1e-3", "--force")
-        told = json.loads((desk.folder/"part"/"manifest.json").read_text())["training"]
-        return dict(settings=len(found), refused=sum(found.values()), which=found, forced_goes_on=code == 0 and told["changed"] == dict(learning_rate=[0.002, 0.001]) and told["resumed"] == [was])
+        told = json.loads((desk.folder / "part" / "manifest.json").read_text())["training"]
+        return dict(
+            settings=len(found),
+            refused=sum(found.values()),
+            which=found,
+            forced_goes_on=code == 0
+            and told["changed"] == dict(learning_rate=[0.002, 0.001])
+            and told["resumed"] == [was],
+        )
 
 
 def two(n="3"):
-    dice, found = random.Random(1125), dict(kills=0, ended_with_it=0, resumed=0, same_weights=0, same_history=0, ranks_in_the_checkpoint=0)
+    dice, found = (
+        random.Random(1125),
+        dict(
+            kills=0,
+            ended_with_it=0,
+            resumed=0,
+            same_weights=0,
+            same_history=0,
+            ranks_in_the_checkpoint=0,
+        ),
+    )
     with tempfile.TemporaryDirectory() as tmp:
         desk = Desk(tmp, epochs=3)
-        launch = [str(Path(sys.executable).with_name("accelerate")), "launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"] # without --multi_gpu it starts one process on a machine without GPUs
+        launch = [
+            str(Path(sys.executable).with_name("accelerate")),
+            "launch",
+            "--multi_gpu",
+            "--num_processes",
+            "2",
+            "--main_process_port",
+            "0",
+        ] # without --multi_gpu it starts one process on a machine without GPUs
         desk.env["OMP_NUM_THREADS"] = "1"
         code, said = desk.launched("whole", with_=launch)
-        if code: raise RuntimeError(said[-3000:])
+        if code:
+            raise RuntimeError(said[-3000:])
         want = desk.weights("whole")
         for i in range(int(n)):
             out, at = f"two-{i}", dice.randrange(20, 80)
@@ -420,44 +654,73 @@ def two(n="3"):
             if not wait_for(lambda: desk.history(out) >= at, p):
                 kill_all(p) if p.poll() is None else print(p.communicate()[0], file=sys.stderr)
                 raise RuntimeError(f"it did not come to step {at}")
-            workers = [c for c in psutil.Process(p.pid).children(recursive=True) if "RANK" in c.environ()]
+            workers = [
+                c for c in psutil.Process(p.pid).children(recursive=True) if "RANK" in c.environ()
+            ]
             victim = next(c for c in workers if c.environ()["RANK"] == str(i % 2))
             victim.kill()
-            try: p.wait(60); found["ended_with_it"] += p.returncode != 0
-            except subprocess.TimeoutExpired: pass
-            with suppress(ProcessLookupError): kill_all(p)
+            try:
+                p.wait(60)
+                found["ended_with_it"] += p.returncode != 0
+            except subprocess.TimeoutExpired:
+                pass
+            with suppress(ProcessLookupError):
+                kill_all(p)
             found["kills"] += 1
             from safetensors import safe_open
-            with safe_open(desk.folder/out/"checkpoints"/f"step-{desk.newest(out):06d}"/"random.safetensors", "pt") as f: found["ranks_in_the_checkpoint"] = max(found["ranks_in_the_checkpoint"], len({k.split("/")[0] for k in f.keys()}))
+
+            with safe_open(
+                desk.folder
+                / out
+                / "checkpoints"
+                / f"step-{desk.newest(out):06d}"
+                / "random.safetensors",
+                "pt",
+            ) as f:
+                found["ranks_in_the_checkpoint"] = max(
+                    found["ranks_in_the_checkpoint"], len({k.split("/")[0] for k in f.keys()})
+                )
             go_on(desk, out, want, found, partial(desk.launched, with_=launch))
     return found
 
 
 def limits(n="12"):
     "No file of the resumed run may grow beyond a limit, which lies at many places of its files: every write beyond it fails"
-    found = dict(limits=0, one_line=0, code_2=0, earlier_checkpoint_whole=0, resumed=0, same_weights=0)
+    found = dict(
+        limits=0, one_line=0, code_2=0, earlier_checkpoint_whole=0, resumed=0, same_weights=0
+    )
     with tempfile.TemporaryDirectory() as tmp:
         desk = Desk(tmp)
         want = interrupted(desk)
-        from newsclf.checkpoint import find_checkpoint
+        from newsclf.train.checkpoint import find_checkpoint
+
         was = desk.newest("part")
         for i in range(int(n)):
-            shutil.copytree(desk.folder/"part", desk.folder/"full")
-            limit = int(1e6 + 16e6 * i / int(n)) # the weights have 8 million bytes, the optimizer's averages 17
+            shutil.copytree(desk.folder / "part", desk.folder / "full")
+            limit = int(
+                1e6 + 16e6 * i / int(n)
+            ) # the weights have 8 million bytes, the optimizer's averages 17
             before = resource.getrlimit(resource.RLIMIT_FSIZE)
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-            try: code, said = desk.run("full", "--resume")
-            finally: resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            try:
+                code, said = desk.run("full", "--resume")
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
             found["limits"] += 1
             found["code_2"] += code == 2
-            found["one_line"] += "cannot be written" in said.splitlines()[-1] and "Traceback" not in said
-            if code != 2: print(limit, code, said, file=sys.stderr)
-            found["earlier_checkpoint_whole"] += find_checkpoint(desk.folder/"full"/"checkpoints")[1].get("step") == was
+            found["one_line"] += (
+                "cannot be written" in said.splitlines()[-1] and "Traceback" not in said
+            )
+            if code != 2:
+                print(limit, code, said, file=sys.stderr)
+            found["earlier_checkpoint_whole"] += (
+                find_checkpoint(desk.folder / "full" / "checkpoints")[1].get("step") == was
+            )
             code, said = desk.run("full", "--resume")
             found["resumed"] += code == 0
             found["same_weights"] += desk.weights("full") == want
-            shutil.rmtree(desk.folder/"full")
+            shutil.rmtree(desk.folder / "full")
     return found
 
 
@@ -468,51 +731,110 @@ def cost(steps="45", saves="3"):
     from datasets import Dataset, DatasetDict
     from transformers import TrainerCallback
     from newsclf import train
-    from newsclf.checkpoint import Checkpoints
-    from newsclf.core import choose_device, choose_precision, make_config, set_seed
-    from newsclf.model import load_tokenizer, minilm_folder, new_classifier
+    from newsclf.train.checkpoint import Checkpoints
+    from newsclf.core.config import make_config
+    from newsclf.core.machine import choose_device, choose_precision, set_seed
+    from newsclf.model.classifier import new_classifier
+    from newsclf.model.tokenizers import load_tokenizer
+    from newsclf.model.weights import minilm_folder
 
     class Timed(train.ResumableTrainer):
         saves, ends = [], []
+
         def _save_checkpoint(self, *args, **kwargs):
             start = time.perf_counter()
             super()._save_checkpoint(*args, **kwargs)
             Timed.saves.append(time.perf_counter() - start)
+
         def training_step(self, *args, **kwargs):
             Timed.ends.append((self.state.global_step, time.perf_counter()))
             return super().training_step(*args, **kwargs)
 
-    histogram = json.loads((Path(__file__).parent/"figures"/"lengths.json").read_text())
+    histogram = json.loads((Path(__file__).parent / "figures" / "lengths.json").read_text())
     rng, counts = np.random.default_rng(1122), np.array(histogram["rows"])
     lengths = rng.choice(histogram["tokens"], 24 * int(steps), p=counts / counts.sum())
-    rows = Dataset.from_dict(dict(input_ids=[rng.integers(1000, 30000, n).tolist() for n in lengths], length=lengths.tolist(), label=(np.arange(len(lengths)) % 4).tolist()))
+    rows = Dataset.from_dict(
+        dict(
+            input_ids=[rng.integers(1000, 30000, n).tolist() for n in lengths],
+            length=lengths.tolist(),
+            label=(np.arange(len(lengths)) % 4).tolist(),
+        )
+    )
     cfg = make_config(epochs=1.0, trainer=dict(eval_strategy="no"))
     tokenizer, device = load_tokenizer(minilm_folder()), choose_device(cfg.device)[0]
     precision, why = choose_precision(cfg.precision, device)
     set_seed(cfg.seed)
     with tempfile.TemporaryDirectory() as tmp, mock.patch.object(train, "ResumableTrainer", Timed):
-        keep = Checkpoints(Path(tmp)/"checkpoints", {}, int(steps) // int(saves), print)
-        train.fine_tune(new_classifier(minilm_folder(), list("abcd"), say=lambda line: None), tokenizer, DatasetDict(train=rows, validation=rows.select(range(24))), cfg, tmp, device, precision, say=lambda line: None, keep=keep)
-        size = sum(p.stat().st_size for p in (Path(tmp)/"checkpoints").rglob("*") if p.is_file() and p.parts[-2:][0].startswith(("step", "model"))) / len(list((Path(tmp)/"checkpoints").glob("step-*")))
-    gaps = [b - a for (i, a), (j, b) in zip(Timed.ends, Timed.ends[1:]) if j % keep.every] # between steps without a save
+        keep = Checkpoints(Path(tmp) / "checkpoints", {}, int(steps) // int(saves), print)
+        train.fine_tune(
+            new_classifier(minilm_folder(), list("abcd"), say=lambda line: None),
+            tokenizer,
+            DatasetDict(train=rows, validation=rows.select(range(24))),
+            cfg,
+            tmp,
+            device,
+            precision,
+            say=lambda line: None,
+            keep=keep,
+        )
+        size = sum(
+            p.stat().st_size
+            for p in (Path(tmp) / "checkpoints").rglob("*")
+            if p.is_file() and p.parts[-2:][0].startswith(("step", "model"))
+        ) / len(list((Path(tmp) / "checkpoints").glob("step-*")))
+    gaps = [
+        b - a for (i, a), (j, b) in zip(Timed.ends, Timed.ends[1:]) if j % keep.every
+    ] # between steps without a save
     step, save = statistics.fmean(gaps), statistics.median(Timed.saves)
-    return dict(seconds_a_step=round(step, 3), seconds_a_save=[round(s, 2) for s in Timed.saves], megabytes=round(size / 2**20), share_at_500_steps=round(save / (500 * step), 4), precision=[precision, why])
+    return dict(
+        seconds_a_step=round(step, 3),
+        seconds_a_save=[round(s, 2) for s in Timed.saves],
+        megabytes=round(size / 2**20),
+        share_at_500_steps=round(save / (500 * step), 4),
+        precision=[precision, why],
+    )
 
 
-PARTS = dict(saves=saves, kills=kills, signals=signals, damage=damage, flips=flips, same=same, changed=changed, two=two, limits=limits, cost=cost)
+PARTS = dict(
+    saves=saves,
+    kills=kills,
+    signals=signals,
+    damage=damage,
+    flips=flips,
+    same=same,
+    changed=changed,
+    two=two,
+    limits=limits,
+    cost=cost,
+)
 
 if __name__ == "__main__":
-    if sys.argv[1] != "all": print(json.dumps(PARTS[sys.argv[1]](*sys.argv[2:]), indent=1))
+    if sys.argv[1] != "all":
+        print(json.dumps(PARTS[sys.argv[1]](*sys.argv[2:]), indent=1))
     else: # a second word names a folder for the results of single parts; those that are there are not made again
-        from newsclf.core import write_text
-        from newsclf.run import circumstances, utc_now
-        keep, found, told = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp()), {}, circumstances("python nbs/explanations/measure_crashes.py all")
+        from newsclf.core.storage import write_text
+        from newsclf.core.provenance import circumstances, utc_now
+
+        keep, found, told = (
+            Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp()),
+            {},
+            circumstances("python nbs/explanations/measure_crashes.py all"),
+        )
         for part in PARTS: # each in a process of its own: some of them fork, which only a process without threads may
-            if not (keep/f"{part}.json").exists():
+            if not (keep / f"{part}.json").exists():
                 started = utc_now()
-                done = subprocess.run([sys.executable, __file__, part], stdout=subprocess.PIPE, text=True)
-                result = json.loads(done.stdout) if done.returncode == 0 else dict(failed=done.returncode)
-                write_text(keep/f"{part}.json", json.dumps(result | dict(started=started, commit=told["commit"])))
+                done = subprocess.run(
+                    [sys.executable, __file__, part], stdout=subprocess.PIPE, text=True
+                )
+                result = (
+                    json.loads(done.stdout)
+                    if done.returncode == 0
+                    else dict(failed=done.returncode)
+                )
+                write_text(
+                    keep / f"{part}.json",
+                    json.dumps(result | dict(started=started, commit=told["commit"])),
+                )
                 print(part, result, file=sys.stderr)
-            found[part] = json.loads((keep/f"{part}.json").read_text())
+            found[part] = json.loads((keep / f"{part}.json").read_text())
         print(json.dumps(found | told | dict(seed=1122), indent=1))

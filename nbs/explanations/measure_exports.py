@@ -1,18 +1,21 @@
 """The exports of a run on its whole test: other labels before and after the close ones are answered again. JSON without any text.
 
-    python nbs/explanations/measure_exports.py RUN ag_news_csv > nbs/explanations/figures/exports.json
+python nbs/explanations/measure_exports.py RUN ag_news_csv > nbs/explanations/figures/exports.json
 """
+
 import argparse
 import json
 from pathlib import Path
 
 import numpy as np
 
-from newsclf.core import make_config
-from newsclf.data import load_news
-from newsclf.evaluate import share_interval
-from newsclf.predict import Predictor, id_logits, state_errors
-from newsclf.run import circumstances
+from newsclf.core.config import make_config
+from newsclf.data.news import load_news
+from newsclf.evaluate.intervals import share_interval
+from newsclf.model.logits import id_logits
+from newsclf.model.precision import state_errors
+from newsclf.predict.predictor import Predictor
+from newsclf.core.provenance import circumstances
 
 ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 ap.add_argument("run")
@@ -25,10 +28,26 @@ plain = Predictor(a.run, precision="float32")
 ids = [windows[0] for windows in plain.encode(texts)]
 exact = id_logits(plain.model, ids, plain.tokenizer.pad_token_id)
 found = {}
-for place in sorted((Path(a.run)/"export").iterdir()):
+for place in sorted((Path(a.run) / "export").iterdir()):
     clf = Predictor(place)
     z = id_logits(clf.steps[0][0], ids, clf.tokenizer.pad_token_id)
     said = clf.predict_proba(texts).argmax(1)
     right = int((said == labels).sum())
-    found[place.name] = state_errors(z, exact) | dict(share_again=clf.again / clf.seen, flips_after=int((said != exact.argmax(1)).sum()), accuracy=right / len(labels), accuracy_interval_95=share_interval(right, len(labels)))
-print(json.dumps(dict(exports=found, rows=len(labels), accuracy=float((exact.argmax(1) == labels).mean()), seed=1122, **circumstances(f"python nbs/explanations/measure_exports.py RUN {Path(a.data).name}")), indent=1))
+    found[place.name] = state_errors(z, exact) | dict(
+        share_again=clf.again / clf.seen,
+        flips_after=int((said != exact.argmax(1)).sum()),
+        accuracy=right / len(labels),
+        accuracy_interval_95=share_interval(right, len(labels)),
+    )
+print(
+    json.dumps(
+        dict(
+            exports=found,
+            rows=len(labels),
+            accuracy=float((exact.argmax(1) == labels).mean()),
+            seed=1122,
+            **circumstances(f"python nbs/explanations/measure_exports.py RUN {Path(a.data).name}"),
+        ),
+        indent=1,
+    )
+)

@@ -4,17 +4,22 @@
 
 The error is measured on validation rows, as `newsclf train` does, and tried on the test.
 """
+
 import argparse
 import json
 from pathlib import Path
 
 import numpy as np
 
-from newsclf.core import make_config
-from newsclf.data import load_news
-from newsclf.evaluate import calibration_error, reliability, share_interval
-from newsclf.predict import Predictor, close_rows, half_model, id_logits, measure_half, state_errors
-from newsclf.run import circumstances, cut_validation, group_by_copies
+from newsclf.core.config import make_config
+from newsclf.data.news import load_news
+from newsclf.evaluate.intervals import share_interval
+from newsclf.evaluate.reliability import calibration_error, reliability
+from newsclf.model.logits import id_logits
+from newsclf.model.precision import close_rows, half_model, measure_half, state_errors
+from newsclf.predict.predictor import Predictor
+from newsclf.core.provenance import circumstances
+from newsclf.run.job import cut_validation, group_by_copies
 
 ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 ap.add_argument("run")
@@ -22,24 +27,54 @@ ap.add_argument("data")
 ap.add_argument("--rows", type=int, default=1000, help="for the orders and batch sizes")
 a = ap.parse_args()
 
-news, clf = cut_validation(load_news(make_config(data=a.data), group_by_copies)), Predictor(a.run, precision="float32")
-stated = measure_half(clf.model, clf.tokenizer, news.parts["validation"]["text"][:1000], clf.truncation)
-margin, half, labels = 2 * stated["logit_error"], half_model(clf.model), np.asarray(news.parts["test"]["label"][:])
+news, clf = (
+    cut_validation(load_news(make_config(data=a.data), group_by_copies)),
+    Predictor(a.run, precision="float32"),
+)
+stated = measure_half(
+    clf.model, clf.tokenizer, news.parts["validation"]["text"][:1000], clf.truncation
+)
+margin, half, labels = (
+    2 * stated["logit_error"],
+    half_model(clf.model),
+    np.asarray(news.parts["test"]["label"][:]),
+)
 ids = [windows[0] for windows in clf.encode(news.parts["test"]["text"][:])]
-def ask(model, some, tokens=clf.tokens): return id_logits(model, some, clf.tokenizer.pad_token_id, tokens)
+
+
+def ask(model, some, tokens=clf.tokens):
+    return id_logits(model, some, clf.tokenizer.pad_token_id, tokens)
+
+
 def figures(z):
     right = int((z.argmax(1) == labels).sum())
-    p = np.exp(z - z.max(1, keepdims=True)); p /= p.sum(1, keepdims=True)
-    return dict(right=right, accuracy=right / len(labels), accuracy_interval_95=share_interval(right, len(labels)), ece=calibration_error(reliability(p.astype(np.float64), labels)))
+    p = np.exp(z - z.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    return dict(
+        right=right,
+        accuracy=right / len(labels),
+        accuracy_interval_95=share_interval(right, len(labels)),
+        ece=calibration_error(reliability(p.astype(np.float64), labels)),
+    )
+
 
 exact, quick = ask(clf.model, ids), ask(half, ids)
 close = close_rows(quick, margin)
 again = quick.copy()
 again[close] = ask(clf.model, [ids[i] for i in close])
-found = dict(stated=stated, margin=margin, test=state_errors(quick, exact), answered_again=len(close), share_again=len(close) / len(ids), flips_after=int((again.argmax(1) != exact.argmax(1)).sum()), float32=figures(exact), bfloat16=figures(again))
+found = dict(
+    stated=stated,
+    margin=margin,
+    test=state_errors(quick, exact),
+    answered_again=len(close),
+    share_again=len(close) / len(ids),
+    flips_after=int((again.argmax(1) != exact.argmax(1)).sum()),
+    float32=figures(exact),
+    bfloat16=figures(again),
+)
 
-rng, some = np.random.default_rng(1122), ids[:a.rows]
-base = exact[:a.rows]
+rng, some = np.random.default_rng(1122), ids[: a.rows]
+base = exact[: a.rows]
 tried = []
 for tokens in (1, 256, 1024, 2048, 8192):
     for _ in range(3):
@@ -51,6 +86,31 @@ for tokens in (1, 256, 1024, 2048, 8192):
         near = close_rows(z, margin)
         z[near] = ask(clf.model, [shuffled[i] for i in near], tokens)
         low[order] = z
-        tried.append(dict(tokens=tokens, float32=state_errors(full, base), bfloat16=state_errors(low, base)))
-print(json.dumps(found | dict(rows=len(ids), orders=dict(rows=a.rows, tried=len(tried), tokens=sorted({t["tokens"] for t in tried}), float32_flips=sum(t["float32"]["flips"] for t in tried), float32_difference=max(t["float32"]["probability_error"] for t in tried),
-    bfloat16_flips=sum(t["bfloat16"]["flips"] for t in tried), bfloat16_difference=max(t["bfloat16"]["probability_error"] for t in tried)), model_sha256=json.loads((Path(a.run)/"manifest.json").read_text())["files"]["model/model.safetensors"]["sha256"], seed=1122, **circumstances(f"python nbs/explanations/measure_precision.py RUN {Path(a.data).name}")), indent=1))
+        tried.append(
+            dict(tokens=tokens, float32=state_errors(full, base), bfloat16=state_errors(low, base))
+        )
+print(
+    json.dumps(
+        found
+        | dict(
+            rows=len(ids),
+            orders=dict(
+                rows=a.rows,
+                tried=len(tried),
+                tokens=sorted({t["tokens"] for t in tried}),
+                float32_flips=sum(t["float32"]["flips"] for t in tried),
+                float32_difference=max(t["float32"]["probability_error"] for t in tried),
+                bfloat16_flips=sum(t["bfloat16"]["flips"] for t in tried),
+                bfloat16_difference=max(t["bfloat16"]["probability_error"] for t in tried),
+            ),
+            model_sha256=json.loads((Path(a.run) / "manifest.json").read_text())["files"][
+                "model/model.safetensors"
+            ]["sha256"],
+            seed=1122,
+            **circumstances(
+                f"python nbs/explanations/measure_precision.py RUN {Path(a.data).name}"
+            ),
+        ),
+        indent=1,
+    )
+)

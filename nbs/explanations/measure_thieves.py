@@ -1,7 +1,8 @@
 """What each change to the training step gains on this machine: every variant in a process of its own, in turn, three times; the median step counts. JSON for the tutorial.
 
-    python nbs/explanations/measure_thieves.py ag_news_csv > nbs/explanations/figures/thieves.json
+python nbs/explanations/measure_thieves.py ag_news_csv > nbs/explanations/figures/thieves.json
 """
+
 import json
 import os
 import resource
@@ -14,8 +15,15 @@ from contextlib import nullcontext
 from pathlib import Path
 from unittest import mock
 
-VARIANTS = ["the chapter's method", "rows of like length", "cheap dropout", "[CLS] alone in the last layer", "clipping in the optimizer",
-            "tried: memory kept from the system", "tried: torch.compile"]
+VARIANTS = [
+    "the chapter's method",
+    "rows of like length",
+    "cheap dropout",
+    "[CLS] alone in the last layer",
+    "clipping in the optimizer",
+    "tried: memory kept from the system",
+    "tried: torch.compile",
+]
 STEPS = 16
 
 
@@ -24,19 +32,30 @@ def run_variant(name, data):
     from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback
 
     from newsclf import train
-    from newsclf.bench import bench_rows, chapter_arguments, chapter_model
-    from newsclf.core import make_config, set_seed
-    from newsclf.model import new_classifier
+    from newsclf.run.bench_training import bench_rows, chapter_arguments, chapter_model
+    from newsclf.core.config import make_config
+    from newsclf.core.machine import set_seed
+    from newsclf.model.classifier import new_classifier
 
     class Steps(TrainerCallback):
         taken, faults = [], []
-        def on_step_begin(self, *args, **kwargs): self.start = time.perf_counter()
+
+        def on_step_begin(self, *args, **kwargs):
+            self.start = time.perf_counter()
+
         def on_step_end(self, *args, **kwargs):
             self.taken.append(time.perf_counter() - self.start)
             self.faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 
     at, silent = VARIANTS.index(name), lambda line: None
-    cfg = make_config(data=data, epochs=1.0, precision="float32", trainer=dict(eval_strategy="no", max_steps=STEPS, torch_compile=name.endswith("torch.compile")))
+    cfg = make_config(
+        data=data,
+        epochs=1.0,
+        precision="float32",
+        trainer=dict(
+            eval_strategy="no", max_steps=STEPS, torch_compile=name.endswith("torch.compile")
+        ),
+    )
     with tempfile.TemporaryDirectory() as tmp:
         base, names, tokens = bench_rows(cfg, 960)
         set_seed(cfg.seed)
@@ -45,37 +64,83 @@ def run_variant(name, data):
         if at == 0:
             args = chapter_arguments(cfg, tmp)
             args.max_steps = STEPS
-            trainer = Trainer(chapter_model(base, names), args, train_dataset=tokens["train"].select_columns(["input_ids", "label"]), data_collator=DataCollatorWithPadding(tokens["tokenizer"]), processing_class=tokens["tokenizer"])
+            trainer = Trainer(
+                chapter_model(base, names),
+                args,
+                train_dataset=tokens["train"].select_columns(["input_ids", "label"]),
+                data_collator=DataCollatorWithPadding(tokens["tokenizer"]),
+                processing_class=tokens["tokenizer"],
+            )
             trainer.remove_callback(PrinterCallback)
             trainer.add_callback(Steps)
             trainer.train()
             rows = [24 * sum(lengths) / len(lengths)] * STEPS
         else:
+
             class Watched(train.FastTrainer):
-                def __init__(self, *args, **kwargs): super().__init__(*args, **kwargs); self.add_callback(Steps)
-            if at < 4: Watched._clip_grad_norm = Trainer._clip_grad_norm
-            model = new_classifier(base, names, say=silent) if at >= 3 else chapter_model(base, names)
-            with mock.patch.object(train, "fast_dropout", lambda model: nullcontext()) if at == 1 else nullcontext():
-                train.fine_tune(model, tokens["tokenizer"], tokens, cfg, tmp, precision="float32", say=silent, kind=Watched)
-            order = train.batch_order(lengths, 24, cfg.seed)[:24*STEPS].reshape(-1, 24)
+                def __init__(self, *args, **kwargs):
+                    super().__init__(*args, **kwargs)
+                    self.add_callback(Steps)
+
+            if at < 4:
+                Watched._clip_grad_norm = Trainer._clip_grad_norm
+            model = (
+                new_classifier(base, names, say=silent) if at >= 3 else chapter_model(base, names)
+            )
+            with (
+                mock.patch.object(train, "fast_dropout", lambda model: nullcontext())
+                if at == 1
+                else nullcontext()
+            ):
+                train.fine_tune(
+                    model,
+                    tokens["tokenizer"],
+                    tokens,
+                    cfg,
+                    tmp,
+                    precision="float32",
+                    say=silent,
+                    kind=Watched,
+                )
+            order = train.batch_order(lengths, 24, cfg.seed)[: 24 * STEPS].reshape(-1, 24)
             rows = [sum(lengths[i] for i in batch) for batch in order]
     per_token = [t / r for t, r in zip(Steps.taken, rows)][8:]
-    pace = statistics.fmean(Steps.taken[8:]) / statistics.fmean(rows[8:]) if at == 0 else statistics.median(per_token)
-    return dict(milliseconds=1000 * pace * 24 * 53, faults=(Steps.faults[-1] - Steps.faults[7]) / (STEPS - 8), whole=time.perf_counter() - start, first=Steps.taken[0])
+    pace = (
+        statistics.fmean(Steps.taken[8:]) / statistics.fmean(rows[8:])
+        if at == 0
+        else statistics.median(per_token)
+    )
+    return dict(
+        milliseconds=1000 * pace * 24 * 53,
+        faults=(Steps.faults[-1] - Steps.faults[7]) / (STEPS - 8),
+        whole=time.perf_counter() - start,
+        first=Steps.taken[0],
+    )
 
 
 if len(sys.argv) > 2:
     print(json.dumps(run_variant(sys.argv[2], sys.argv[1])))
     sys.exit()
 
-from newsclf.run import circumstances
+from newsclf.core.provenance import circumstances
 
-KEEP = dict(MALLOC_MMAP_THRESHOLD_=str(2**30), MALLOC_TRIM_THRESHOLD_=str(2**31 - 1)) # glibc's names
+KEEP = dict(
+    MALLOC_MMAP_THRESHOLD_=str(2**30), MALLOC_TRIM_THRESHOLD_=str(2**31 - 1)
+) # glibc's names
 found = {name: [] for name in VARIANTS}
 for turn in range(3):
     for name in VARIANTS:
-        done = subprocess.run([sys.executable, __file__, sys.argv[1], name], capture_output=True, text=True, env=os.environ | (KEEP if "memory" in name else {}))
-        found[name].append(json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else dict(failed=done.stderr.strip().splitlines()[-1]))
+        done = subprocess.run(
+            [sys.executable, __file__, sys.argv[1], name],
+            capture_output=True,
+            text=True,
+            env=os.environ | (KEEP if "memory" in name else {}),
+        )
+        found[name].append(
+            json.loads(done.stdout.splitlines()[-1])
+            if done.returncode == 0
+            else dict(failed=done.stderr.strip().splitlines()[-1])
+        )
         print(turn, name, found[name][-1], file=sys.stderr)
 circumstance = circumstances("python " + " ".join([sys.argv[0], Path(sys.argv[1]).name]))
 print(json.dumps(dict(steps=STEPS, turns=found, seed=1122) | circumstance, indent=1))

@@ -1,0 +1,130 @@
+"Checks of the notebooks: width of lines, whether stored outputs are true, which pages ran."
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from book import NBS, ROOT, pages, scripts
+
+WIDEST = 99
+DIGESTS = NBS/"outputs.json"
+FLAGS = {"slow", "gpu", "net"}
+
+
+def width() -> list:
+    "No line of code is over 99 characters: the site would break it"
+    lines, bad, tools = 0, [], sorted((ROOT/".ci").glob("*.py"))
+    sources = [(str(c), c.source) for p in pages() for c in p.code]
+    cells = len(sources)
+    files = [*scripts(), *tools, ROOT/"setup.py"]
+    sources += [(str(f.relative_to(ROOT)), f.read_text(encoding="utf-8")) for f in files]
+    for place, source in sources:
+        for n, line in enumerate(source.splitlines(), 1):
+            lines += 1
+            if len(line) > WIDEST:
+                bad.append(f"{place} line {n}: {len(line)} characters: {line.strip()[:40]}…")
+    print(f"{lines} lines in {cells} code cells and {len(files)} files")
+    return bad if cells and scripts() and tools else [*bad, "no cells, scripts or tools were seen"]
+
+
+def digests(page) -> dict:
+    "Cell id to a digest of its code, in the page's order"
+    return {c.id: hashlib.sha256(c.source.rstrip().encode()).hexdigest()[:8] for c in page.code}
+
+
+def recorded() -> dict:
+    return json.loads(DIGESTS.read_text(encoding="utf-8")) if DIGESTS.exists() else {}
+
+
+def error_outputs(page) -> list:
+    "Cells of a page whose stored output is an error"
+    failed = [(c, o) for c in page.code for o in c.outputs if o["output_type"] == "error"]
+    return [f"{c}: its output is an error, {o.get('ename')}" for c, o in failed]
+
+
+def changes(page, before: dict) -> list:
+    "Cells that are not those whose outputs are stored"
+    now = digests(page)
+    cells = {c.id: c for c in page.code}
+    bad = [f"{cells[i]}: {'changed' if i in before else 'added'} since the outputs were made"
+           for i in now if now[i] != before.get(i)]
+    bad += [f"{page.name} cell #{i}: removed since the outputs were made"
+            for i in before if i not in now]
+    if not bad and list(now) != list(before):
+        moved = next(i for i, j in zip(now, before, strict=True) if i != j)
+        bad.append(f"{cells[moved]}: moved since the outputs were made")
+    if len(now) < len(page.code):
+        bad.append(f"{page.name}: two cells have the same id, or none")
+    return bad
+
+
+def outputs() -> list:
+    "No stored output is an error, and none is older than the code of its page"
+    before, bad, cells, kept = recorded(), [], 0, 0
+    for page in pages():
+        cells += len(page.code)
+        kept += sum(bool(c.outputs) for c in page.code)
+        bad += error_outputs(page)
+        if page.name in before:
+            bad += changes(page, before[page.name])
+        elif page.code:
+            bad.append(f"{page.name}: not recorded; run it, then record it")
+    known = {p.name for p in pages()}
+    gone = [name for name in before if name not in known]
+    bad += [f"{name}: recorded in {DIGESTS.name}, but gone" for name in gone]
+    print(f"{cells} code cells, {kept} with outputs, on {len(known)} pages, "
+          f"{len(before)} of them recorded")
+    return bad if kept else [*bad, "no outputs were seen: the check looked at nothing"]
+
+
+def write_digests(digests: dict) -> None:
+    "One line a page, so that a change shows as the lines of the pages it is about"
+    lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(digests.items())]
+    DIGESTS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", newline="\n")
+
+
+def record(*paths: str) -> list:
+    "Remember the code of pages just run from top to bottom; pages that are gone drop out"
+    by_path, bad = {p.path: p for p in pages()}, []
+    chosen = [by_path.get(Path(p).resolve()) for p in paths]
+    bad += [f"{p} is no page of the book" for p, c in zip(paths, chosen, strict=True) if not c]
+    bad += [fault for page in chosen if page for fault in error_outputs(page)]
+    if bad or not chosen:
+        return bad or ["name the pages that were run"]
+    known = {p.name for p in by_path.values()}
+    new = {page.name: digests(page) for page in chosen if page}
+    write_digests({k: v for k, v in (recorded() | new).items() if k in known})
+    print(f"{len(new)} pages recorded in {DIGESTS.relative_to(ROOT)}")
+    return []
+
+
+def flagged(flag: str = "slow") -> list:
+    "Print the paths of the pages that have a cell with this flag"
+    found = [p.path for p in pages() if any(flag in c.directives for c in p.code)]
+    for path in found:
+        print(path.relative_to(ROOT))
+    return [] if found else [f"no page has a cell flagged {flag}"]
+
+
+def is_left_out(cell) -> bool:
+    return bool(FLAGS & set(cell.directives)) or "nbdev_export(" in cell.source
+
+
+def is_switched_off(cell) -> bool:
+    return "skip_exec" in cell.source or bool(re.search(r"#\|\s*eval:\s*false", cell.source))
+
+
+def count(log: str) -> list:
+    "Every notebook must have run to its end; say how many cells that were"
+    text = Path(log).read_text(encoding="utf-8")
+    done = {Path(p).resolve() for p in re.findall(r"^- Completed (.+\.ipynb)$", text, re.M)}
+    ran, left, bad = 0, 0, []
+    for page in pages():
+        if page.path not in done:
+            bad.append(f"{page.name} did not run")
+        bad += [f"{c}: switches cells off" for c in page.cells if is_switched_off(c)]
+        out = sum(map(is_left_out, page.code))
+        ran, left = ran + len(page.code) - out, left + out
+    print(f"{len(pages())} notebooks, {ran} code cells ran, {left} were left out "
+          "(flagged slow, gpu or net, or only export)")
+    return bad if ran else [*bad, "no cells ran"]

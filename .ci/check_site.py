@@ -1,0 +1,116 @@
+"Checks of the built site: links, addresses, redirects, and that nothing comes from outside."
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from book import ROOT, address, pages
+
+DOCS = ROOT/"_docs"
+REDIRECTS = Path(__file__).with_name("redirects.json")
+
+
+class Html(HTMLParser):
+    "Links, anchors and loaded files of an HTML page, and where it sends the reader"
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.loads, self.ids, self.refresh = [], [], set(), ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids.update(v for k, v in attrs.items() if k in ("id", "name") and v)
+        found = [attrs[k] for k in ("href", "src") if attrs.get(k)]
+        self.links += found
+        if tag not in ("a", "link") or attrs.get("rel") in ("stylesheet", "icon", "preload"):
+            self.loads += found
+        if tag == "meta" and attrs.get("http-equiv") == "refresh":
+            self.refresh = attrs["content"].partition("url=")[2]
+            self.links.append(self.refresh)
+
+
+def target_of(link: str, path: Path) -> Path:
+    "The file that a link on the page `path` leads to"
+    url = urlsplit(link)
+    if not url.path:
+        return path
+    base = DOCS if url.path.startswith("/") else path.parent
+    target = (base/unquote(url.path).lstrip("/")).resolve()
+    return target/"index.html" if target.is_dir() else target
+
+
+def link_fault(link: str, path: Path, html: dict) -> str:
+    "What is wrong with a link within the book, or nothing"
+    target, place = target_of(link, path), unquote(urlsplit(link).fragment)
+    if DOCS not in target.parents:
+        return "leads out of the book"
+    if not target.exists():
+        return "leads nowhere"
+    if place and target in html and place not in html[target].ids:
+        return "has no such place"
+    return ""
+
+
+def is_inner(link: str) -> bool:
+    url = urlsplit(link)
+    return not (url.scheme or url.netloc)
+
+
+def loads_from_outside(html: dict) -> list:
+    "Files that a browser would fetch from elsewhere: scripts, styles, pictures, typefaces"
+    bad = [f"{p.relative_to(DOCS)}: loads {link}" for p, page in html.items()
+           for link in page.loads if urlsplit(link).netloc]
+    for path in DOCS.rglob("*.css"):
+        text = path.read_text(encoding="utf-8")
+        found = re.findall(r"(?:@import\s*|url\()[\"']?((?:https?:)?//[^\"')\s]+)", text)
+        bad += [f"{path.relative_to(DOCS)}: loads {link}" for link in found]
+    return bad
+
+
+def redirect_faults(html: dict) -> list:
+    "Each old address must lead to the page that the list names"
+    listed, bad = json.loads(REDIRECTS.read_text(encoding="utf-8")), []
+    for old, new in listed.items():
+        page = html.get(DOCS/old)
+        if page is None:
+            bad.append(f"{old}: the old address is gone")
+        elif not page.refresh:
+            bad.append(f"{old}: listed as an old address, but is a page")
+        elif target_of(page.refresh, DOCS/old) != DOCS/new.partition("#")[0]:
+            bad.append(f"{old}: leads to {page.refresh}; expected {new}")
+    sends = sum(bool(p.refresh) for p in html.values())
+    if sends != len(listed) or not listed:
+        bad.append(f"{sends} pages redirect; {REDIRECTS.name} lists {len(listed)}")
+    return bad
+
+
+def page_faults(html: dict) -> list:
+    "Each notebook is a page, at an address without numbers, and the side bar leads to it"
+    bad, index = [], html.get(DOCS/"index.html")
+    expected = {DOCS/address(p.name).replace(".ipynb", ".html"): p.name for p in pages()}
+    bad += [f"{name}: {path.relative_to(DOCS)} was not made"
+            for path, name in expected.items() if path not in html or html[path].refresh]
+    numbered = [p.relative_to(DOCS).as_posix() for p in html if not html[p].refresh]
+    bad += [f"{p}: the address has a number" for p in numbered if re.search(r"(^|/)\d+_", p)]
+    shown = [k for k in index.links if is_inner(k)] if index else []
+    listed = {target_of(k, DOCS/"index.html") for k in shown}
+    bad += [f"{name} is not in the side bar"
+            for path, name in expected.items() if path not in listed]
+    return bad
+
+
+def links() -> list:
+    "Links between the pages of the book must lead somewhere"
+    files = sorted(DOCS.rglob("*.html"))
+    html, bad, seen = {p: Html(p.read_text(encoding="utf-8")) for p in files}, [], 0
+    for path, page in html.items():
+        inner = [k for k in page.links if is_inner(k) and not k.startswith("javascript:")]
+        seen += len(inner)
+        faults = [(k, link_fault(k, path, html)) for k in inner]
+        bad += [f"{path.relative_to(DOCS)}: {k} {fault}" for k, fault in faults if fault]
+    bad += loads_from_outside(html) + redirect_faults(html) + page_faults(html)
+    sends = sum(bool(p.refresh) for p in html.values())
+    print(f"{seen} links on {len(html) - sends} pages made from {len(pages())} notebooks; "
+          f"{sends} old addresses")
+    return bad if seen else [*bad, "no links were seen: the book was not built"]
