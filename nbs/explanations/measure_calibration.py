@@ -69,10 +69,11 @@ def ways(run, data, raw, labels, temperature):
     from newsclf.core.config import make_config
     from newsclf.data.news import load_news
     from newsclf.predict.predictor import Predictor
-    from newsclf.run.job import cut_validation, group_by_copies
+    from newsclf.data.duplicates import copy_groups
+    from newsclf.run.steps import cut_validation
 
     news, clf = (
-        cut_validation(load_news(make_config(data=data), group_by_copies)),
+        cut_validation(load_news(make_config(data=data), copy_groups)),
         Predictor(run, precision="float32", raw=True),
     )
     rows = [news.parts[p] for p in ("calibration", "validation")]

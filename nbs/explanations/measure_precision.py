@@ -19,7 +19,8 @@ from newsclf.model.logits import id_logits
 from newsclf.model.precision import close_rows, half_model, measure_half, state_errors
 from newsclf.predict.predictor import Predictor
 from newsclf.core.provenance import circumstances
-from newsclf.run.job import cut_validation, group_by_copies
+from newsclf.data.duplicates import copy_groups
+from newsclf.run.steps import cut_validation
 
 ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 ap.add_argument("run")
@@ -28,7 +29,7 @@ ap.add_argument("--rows", type=int, default=1000, help="for the orders and batch
 a = ap.parse_args()
 
 news, clf = (
-    cut_validation(load_news(make_config(data=a.data), group_by_copies)),
+    cut_validation(load_news(make_config(data=a.data), copy_groups)),
     Predictor(a.run, precision="float32"),
 )
 stated = measure_half(
