@@ -19,7 +19,7 @@ from scipy.stats import chi2, norm
 
 from newsclf.evaluate.paired import power_of, seed_variance
 from newsclf.core.provenance import circumstances
-from newsclf.run.evaluation import compare_runs, read_predictions
+from newsclf.run.predictions import compare_runs, read_predictions
 
 
 def share_expected(variance, disagree, rows):
@@ -70,7 +70,7 @@ for seed, run in zip(a.seeds, a.runs):
         )
 os.environ["NEWSCLF_STATE"] = str(keep / "state")
 tables = [
-    read_predictions(Path(r) / "predictions.parquet")[0].sort_values(
+    read_predictions(Path(r) / "predictions.parquet").table.sort_values(
         ["digest", "label"], kind="stable"
     )
     for r in a.runs
