@@ -143,8 +143,8 @@ def of_losses(n, accuracy, sets, seed):
 def holds(bins, truth, seed, draws=DRAWS, tail=0.025):
     "Whether `calibration_interval` holds the truth: its test at the steps beside the truth, in place of all two hundred"
     spread, weight, seen = (
-        np.maximum(bins["spread"], 1e-9),
-        np.array(bins["rows"]) / sum(bins["rows"]),
+        np.maximum(bins.spread, 1e-9),
+        np.array(bins.rows) / sum(bins.rows),
         calibration_error(bins),
     )
     noise = np.random.default_rng(seed).standard_normal((draws, len(spread))) * spread
@@ -165,7 +165,7 @@ def holds(bins, truth, seed, draws=DRAWS, tail=0.025):
         and (
             truth <= 200 * step
             and (would(above) <= seen).mean() > tail
-            or truth <= seen + 3 / sum(bins["rows"])
+            or truth <= seen + 3 / sum(bins.rows)
         )
     )
 
@@ -192,12 +192,12 @@ def of_calibration(n, accuracy, sets, seed):
         labels = rng.integers(0, K, n)
         p = forecasts(labels, m, 1, rng)[1][0].astype(np.float64)
         bins = reliability(p, labels)
-        cut = np.sort(p.max(1))[np.cumsum(bins["rows"])[:-1]]
+        cut = np.sort(p.max(1))[np.cumsum(bins.rows)[:-1]]
         at = np.concatenate([[0], np.searchsorted(level, cut), [len(level)]])
         truth = np.abs(np.diff(gap[at])).sum() / len(level)
         inside = holds(bins, truth, i)
         if i < CHECKED:
-            lo, hi = calibration_interval(bins, seed=i)["interval"]
+            (lo, hi), _ = calibration_interval(bins, seed=i)
             others += inside != bool(lo <= truth <= hi)
         held += inside
     return dict(ece=held / sets, ece_checked=min(CHECKED, sets), ece_otherwise=others)
