@@ -580,7 +580,7 @@ def changed():
         from newsclf.core.machine import choose_precision
 
         other = (
-            "float32" if choose_precision("auto", "cpu")[0] == "bf16" else "bf16"
+            "float32" if choose_precision("auto", "cpu").name == "bf16" else "bf16"
         ) # than this machine chooses by itself
         ways = dict(
             data=["--data", "news"],
@@ -761,8 +761,8 @@ def cost(steps="45", saves="3"):
         )
     )
     cfg = make_config(epochs=1.0, trainer=dict(eval_strategy="no"))
-    tokenizer, device = load_tokenizer(minilm_folder()), choose_device(cfg.device)[0]
-    precision, why = choose_precision(cfg.precision, device)
+    tokenizer, device = load_tokenizer(minilm_folder()), choose_device(cfg.device).name
+    chosen = choose_precision(cfg.precision, device)
     set_seed(cfg.seed)
     with tempfile.TemporaryDirectory() as tmp, mock.patch.object(train, "ResumableTrainer", Timed):
         keep = Checkpoints(Path(tmp) / "checkpoints", {}, int(steps) // int(saves), print)
@@ -773,7 +773,7 @@ def cost(steps="45", saves="3"):
             cfg,
             tmp,
             device,
-            precision,
+            chosen.name,
             say=lambda line: None,
             keep=keep,
         )
@@ -791,7 +791,7 @@ def cost(steps="45", saves="3"):
         seconds_a_save=[round(s, 2) for s in Timed.saves],
         megabytes=round(size / 2**20),
         share_at_500_steps=round(save / (500 * step), 4),
-        precision=[precision, why],
+        precision=[chosen.name, chosen.reason],
     )
 
 

@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 here = Path(__file__).resolve().parent
@@ -154,7 +155,7 @@ print(
             command="python nbs/explanations/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             torch=torch.__version__,
             transformers=transformers.__version__,
-            machine=machine(),
+            machine=asdict(machine()),
         ),
         indent=1,
     )

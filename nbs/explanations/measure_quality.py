@@ -100,7 +100,7 @@ def ours(seed):
         tokenizer,
         tokenizer.model_max_length,
     )
-    device = choose_device(cfg.device)[0]
+    device = choose_device(cfg.device).name
     set_seed(seed)
     model = new_classifier(base, names, cfg.dropout, lambda line: None)
     with tempfile.TemporaryDirectory() as tmp:
@@ -111,7 +111,7 @@ def ours(seed):
             cfg,
             tmp,
             device,
-            choose_precision(cfg.precision, device)[0],
+            choose_precision(cfg.precision, device).name,
             say=lambda line: print(line, file=sys.stderr),
         )
     logits = batch_logits(model.eval(), tokenizer, test["text"].tolist())
