@@ -86,7 +86,7 @@ def ways(run, data, raw, labels, temperature):
     def heated(t):
         return error_of(softmax(test / t, axis=1), labels)
 
-    both, own = fit_temperature(z, y)["temperature"], fit_temperature(test, labels)["temperature"]
+    both, own = fit_temperature(z, y).temperature, fit_temperature(test, labels).temperature
     matrix = LogisticRegression(C=1e4, max_iter=1000).fit(z, y).predict_proba(test)
 
     def facts(logits, right):
