@@ -120,9 +120,8 @@ def saves():
         find_checkpoint,
         prune_checkpoints,
         remove_leftovers,
-        save_tensors,
-        write_json,
     )
+    from newsclf.train.state import save_tensors, write_json
 
     def save(where, step):
         with checkpoint_folder(where, step) as tmp:
