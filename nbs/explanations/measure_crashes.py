@@ -729,15 +729,17 @@ def cost(steps="45", saves="3"):
     import numpy as np
     from datasets import Dataset, DatasetDict
     from transformers import TrainerCallback
-    from newsclf import train
     from newsclf.train.checkpoint import Checkpoints
+    from newsclf.train.options import Training
+    from newsclf.train.resume import ResumableTrainer
+    from newsclf.train.training import fine_tune
     from newsclf.core.config import make_config
     from newsclf.core.machine import choose_device, choose_precision, set_seed
     from newsclf.model.classifier import new_classifier
     from newsclf.model.tokenizers import load_tokenizer
     from newsclf.model.weights import minilm_folder
 
-    class Timed(train.ResumableTrainer):
+    class Timed(ResumableTrainer):
         saves, ends = [], []
 
         def _save_checkpoint(self, *args, **kwargs):
@@ -763,19 +765,20 @@ def cost(steps="45", saves="3"):
     tokenizer, device = load_tokenizer(minilm_folder()), choose_device(cfg.device).name
     chosen = choose_precision(cfg.precision, device)
     set_seed(cfg.seed)
-    with tempfile.TemporaryDirectory() as tmp, mock.patch.object(train, "ResumableTrainer", Timed):
+    ours = mock.patch("newsclf.train.training.ResumableTrainer", Timed)
+    with tempfile.TemporaryDirectory() as tmp, ours:
         keep = Checkpoints(Path(tmp) / "checkpoints", {}, int(steps) // int(saves), print)
-        train.fine_tune(
+        training = Training(
             new_classifier(minilm_folder(), list("abcd"), say=lambda line: None),
             tokenizer,
             DatasetDict(train=rows, validation=rows.select(range(24))),
             cfg,
-            tmp,
+            Path(tmp),
             device,
             chosen.name,
             say=lambda line: None,
-            keep=keep,
         )
+        fine_tune(training, keep=keep)
         size = sum(
             p.stat().st_size
             for p in (Path(tmp) / "checkpoints").rglob("*")

@@ -72,6 +72,7 @@ def ours(seed):
     from newsclf.model.tokenizers import load_tokenizer
     from newsclf.model.weights import find_model
     from newsclf.model.logits import batch_logits
+    from newsclf.train.options import Training
     from newsclf.train.training import fine_tune
 
     def read(part):
@@ -104,18 +105,21 @@ def ours(seed):
     set_seed(seed)
     model = new_classifier(base, names, cfg.dropout, lambda line: None)
     with tempfile.TemporaryDirectory() as tmp:
-        facts = fine_tune(
+        rows = dict(train=tokens["train"], validation=None)
+        precision = choose_precision(cfg.precision, device).name
+        training = Training(
             model,
             tokenizer,
-            dict(train=tokens["train"], validation=None),
+            rows,
             cfg,
-            tmp,
+            Path(tmp),
             device,
-            choose_precision(cfg.precision, device).name,
+            precision,
             say=lambda line: print(line, file=sys.stderr),
         )
+        result = fine_tune(training)
     logits = batch_logits(model.eval(), tokenizer, test["text"].tolist())
-    return logits.argmax(1), test["label"].to_numpy(), facts["seconds"]
+    return logits.argmax(1), test["label"].to_numpy(), result.seconds
 
 
 if a.one:

@@ -31,11 +31,14 @@ def run_variant(name, data):
     "Seconds of a step for 24 rows of 53 tokens, and page faults a step, after the first eight steps"
     from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback
 
-    from newsclf import train
     from newsclf.run.bench_training import bench_rows, chapter_arguments, chapter_model
     from newsclf.core.config import make_config
     from newsclf.core.machine import set_seed
     from newsclf.model.classifier import new_classifier
+    from newsclf.train.batches import batch_order
+    from newsclf.train.options import Training
+    from newsclf.train.trainer import FastTrainer
+    from newsclf.train.training import fine_tune
 
     class Steps(TrainerCallback):
         taken, faults = [], []
@@ -77,7 +80,7 @@ def run_variant(name, data):
             rows = [24 * sum(lengths) / len(lengths)] * STEPS
         else:
 
-            class Watched(train.FastTrainer):
+            class Watched(FastTrainer):
                 def __init__(self, *args, **kwargs):
                     super().__init__(*args, **kwargs)
                     self.add_callback(Steps)
@@ -88,21 +91,13 @@ def run_variant(name, data):
                 new_classifier(base, names, say=silent) if at >= 3 else chapter_model(base, names)
             )
             with (
-                mock.patch.object(train, "fast_dropout", lambda model: nullcontext())
+                mock.patch("newsclf.train.training.fast_dropout", lambda model: nullcontext())
                 if at == 1
                 else nullcontext()
             ):
-                train.fine_tune(
-                    model,
-                    tokens["tokenizer"],
-                    tokens,
-                    cfg,
-                    tmp,
-                    precision="float32",
-                    say=silent,
-                    kind=Watched,
-                )
-            order = train.batch_order(lengths, 24, cfg.seed)[: 24 * STEPS].reshape(-1, 24)
+                given = model, tokens["tokenizer"], tokens, cfg, Path(tmp)
+                fine_tune(Training(*given, say=silent), kind=Watched)
+            order = batch_order(lengths, 24, cfg.seed)[: 24 * STEPS].reshape(-1, 24)
             rows = [sum(lengths[i] for i in batch) for batch in order]
     per_token = [t / r for t, r in zip(Steps.taken, rows)][8:]
     pace = (
