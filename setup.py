@@ -21,7 +21,10 @@ setup(
     long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["newsclf", "newsclf.*"]),
-    package_data={"newsclf": ["sample/*", "py.typed"]},
+    package_data={
+        "newsclf": ["sample/*", "py.typed"],
+        "newsclf.evaluate": ["templates/*.html.j2", "templates/report.css"],
+    },
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
     extras_require=extras,
