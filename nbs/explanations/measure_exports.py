@@ -5,6 +5,7 @@ python nbs/explanations/measure_exports.py RUN ag_news_csv > nbs/explanations/fi
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ for place in sorted((Path(a.run) / "export").iterdir()):
     z = id_logits(clf.steps[0][0], ids, clf.tokenizer.pad_token_id)
     said = clf.predict_proba(texts).argmax(1)
     right = int((said == labels).sum())
-    found[place.name] = state_errors(z, exact) | dict(
+    found[place.name] = asdict(state_errors(z, exact)) | dict(
         share_again=clf.again / clf.seen,
         flips_after=int((said != exact.argmax(1)).sum()),
         accuracy=right / len(labels),
