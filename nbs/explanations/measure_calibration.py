@@ -70,7 +70,7 @@ def ways(run, data, raw, labels, temperature):
     from newsclf.data.news import load_news
     from newsclf.predict.predictor import Predictor
     from newsclf.data.duplicates import copy_groups
-    from newsclf.run.steps import cut_validation
+    from newsclf.run.dataset import cut_validation
 
     news, clf = (
         cut_validation(load_news(make_config(data=data), copy_groups)),

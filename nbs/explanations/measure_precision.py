@@ -20,7 +20,7 @@ from newsclf.model.precision import close_rows, half_model, measure_half, state_
 from newsclf.predict.predictor import Predictor
 from newsclf.core.provenance import circumstances
 from newsclf.data.duplicates import copy_groups
-from newsclf.run.steps import cut_validation
+from newsclf.run.dataset import cut_validation
 
 ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 ap.add_argument("run")
