@@ -31,7 +31,8 @@ def run_variant(name, data):
     "Seconds of a step for 24 rows of 53 tokens, and page faults a step, after the first eight steps"
     from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback
 
-    from newsclf.run.bench_training import bench_rows, chapter_arguments, chapter_model
+    from newsclf.run.bench_training import bench_rows
+    from newsclf.run.speed import chapter_arguments, chapter_model
     from newsclf.core.config import make_config
     from newsclf.core.machine import set_seed
     from newsclf.model.classifier import new_classifier
