@@ -245,7 +245,7 @@ def written_imports(text: str) -> list:
     "Imports of the package in code, or in a text that holds code"
     try:
         return imports_of(ast.parse(text))
-    except SyntaxError:
+    except (SyntaxError, ValueError): # no code, or half a character
         pass
     found = []
     pattern = r"from +(newsclf[\w.]*) +import +(?:\(([^)]+)\)|([\w, ]+))|import +(newsclf[\w.]*)"
