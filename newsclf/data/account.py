@@ -63,7 +63,7 @@ class Table:
     wanted: list = field(default_factory=list) # Columns that must be there; empty for any
     named: bool = False # Whether the first row has the names; then a bad one ends the reading
     columns: list = field(default_factory=list) # Names, known once the first batch has come
-    batches: "Iterator[Batch]" = field(default_factory=lambda: iter(()))
+    batches: Iterator = field(default_factory=lambda: iter(()))
     kept: int = 0 # Rows that passed
     quarantined: list[Rejected] = field(default_factory=list)
     facts: Facts = field(default_factory=Facts)
@@ -100,7 +100,7 @@ class Batch:
     def without(
         self,
         bad, # Places in `rows`
-    )->"Batch":
+    ):
         "The batch less some rows"
         keep = [i for i in range(len(self.rows)) if i not in bad]
         return Batch(
