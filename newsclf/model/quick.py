@@ -15,13 +15,14 @@ from transformers.models.bert.modeling_bert import eager_attention_forward
 # %% ../../nbs/2_model/20_quick.ipynb #39115f86
 def _attend_from_cls(
     layer, # The last layer of a `BertModel`
+    cls, # (rows, 1, hidden) state of [CLS]
     states, # (rows, tokens, hidden) that reach it
     mask, # As attention takes it, or None
     kind:str, # eager, sdpa or fast
 ): # (rows, 1, hidden)
     "What `[CLS]` reads from all tokens"
     own = layer.attention.self
-    parts = ((own.query, states[:, :1]), (own.key, states), (own.value, states))
+    parts = ((own.query, cls), (own.key, states), (own.value, states))
     heads = (own.num_attention_heads, -1)
     q, k, v = (project(x).unflatten(-1, heads).transpose(1, 2) for project, x in parts)
     attend = ALL_ATTENTION_FUNCTIONS.get_interface(kind, eager_attention_forward)
@@ -47,8 +48,9 @@ def _cls_state(
         )
     for layer in layers:
         states = layer(states, mask)
-    seen = _attend_from_cls(last, states, mask, bert.config._attn_implementation)
-    return last.feed_forward_chunk(last.attention.output(seen, states[:, :1]))
+    cls = states[:, :1] # once: its gradient is added up in one order
+    seen = _attend_from_cls(last, cls, states, mask, bert.config._attn_implementation)
+    return last.feed_forward_chunk(last.attention.output(seen, cls))
 
 # %% ../../nbs/2_model/20_quick.ipynb #8727fa13
 class QuickBert(BertModel):
