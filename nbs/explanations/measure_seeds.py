@@ -19,6 +19,7 @@ from scipy.stats import chi2, norm
 
 from newsclf.evaluate.paired import power_of, seed_variance
 from newsclf.core.provenance import circumstances
+from newsclf.core.values import as_json
 from newsclf.run.predictions import compare_runs, read_predictions
 
 
@@ -78,21 +79,17 @@ tables = [
 right = np.stack([(t["label"] == t["predicted"]).to_numpy() for t in tables]) # (seeds, rows)
 pairs = []
 for x, y in combinations(a.runs, 2):
-    found = compare_runs(x, y, say=lambda line: None)
-    m = found["mcnemar"]
+    found = compare_runs(x, y, say=lambda line: None).found
+    accuracy, m = found.accuracy, found.mcnemar
     pairs.append(
         dict(
-            difference=found["accuracy"]["difference"],
-            interval_95=found["accuracy"]["interval_95"],
-            only_a=m["only_a"],
-            only_b=m["only_b"],
-            p=m["mid_p"],
-            separable=found["better"] is not None,
-            power=power_of(
-                found["accuracy"]["difference"],
-                (m["only_a"] + m["only_b"]) / found["rows"],
-                found["rows"],
-            ),
+            difference=accuracy.difference,
+            interval_95=accuracy.interval_95,
+            only_a=m.only_a,
+            only_b=m.only_b,
+            p=m.mid_p,
+            separable=found.better is not None,
+            power=power_of(accuracy.difference, (m.only_a + m.only_b) / found.rows, found.rows),
         )
     )
 seeds, rows = right.shape
@@ -102,7 +99,7 @@ ends = [
     (seeds - 1) * spread / chi2.ppf(q, seeds - 1) for q in (0.975, 0.025)
 ] # of the variance of five means
 beside, own = (
-    compare_runs(str(Path(a.runs[0]) / "linear.parquet"), a.runs[0], say=lambda line: None),
+    compare_runs(str(Path(a.runs[0]) / "linear.parquet"), a.runs[0], say=lambda line: None).found,
     json.loads((Path(a.runs[0]) / "manifest.json").read_text()),
 )
 print(
@@ -122,7 +119,7 @@ print(
                 share=share_expected(max(spread - noise, 0), disagree, rows),
                 interval_95=[share_expected(max(e - noise, 0), disagree, rows) for e in ends],
             ),
-            linear={k: beside[k] for k in ("accuracy", "mcnemar", "verdict")},
+            linear={k: as_json(getattr(beside, k)) for k in ("accuracy", "mcnemar", "verdict")},
             seeds=[json.loads((Path(r) / "manifest.json").read_text())["seed"] for r in a.runs],
             training_rows=own["data"]["rows"]["train"],
             precision=own["precision"],
