@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from newsclf.evaluate.calibrate import study_splits, uncalibrated
 from newsclf.evaluate.reliability import calibration_error, reliability
 from newsclf.core.provenance import circumstances
+from newsclf.core.values import as_json
 
 
 def obvious(proba, labels, splits, seed, precision):
@@ -160,7 +161,7 @@ if __name__ == "__main__":
                 rows=len(labels),
                 calibration=metrics["calibration"],
                 ece=changed(raw, proba, labels, seed),
-                study=study_splits(raw, labels, args.splits, seed),
+                study=as_json(study_splits(raw, labels, args.splits, seed)),
                 obvious=obvious(raw, labels, args.splits, seed, 0.99),
                 tried=tried,
                 seed=seed,
