@@ -33,7 +33,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 # Differences that are accepted: a comparison's name, as printed, to the reason
-EXPECTED: dict[str, str] = {}
+EXPECTED: dict[str, str] = {
+    "calls: help": "summaries of commands are no longer cut off by an ellipsis",
+    "calls: help of train": "flags stand in groups, made from the settings",
+}
 
 # Values that change from run to run, by their key in any JSON file
 IGNORED = {"started", "commit", "date", "first", "last", "seconds", "rows_per_s", "tokens_per_s"}
