@@ -112,6 +112,11 @@ def in_child(work):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def _newest_step(found):
+    "Step of what `find_checkpoint` found; None for nothing"
+    return found[0] and found[0].state.step
+
+
 def saves():
     "A save of a checkpoint, with all that goes before and after it, killed or failing in each of its calls"
     import torch
@@ -121,7 +126,8 @@ def saves():
         prune_checkpoints,
         remove_leftovers,
     )
-    from newsclf.train.state import save_tensors, write_json
+    from newsclf.core.storage import save_json
+    from newsclf.train.state import save_tensors
 
     def save(where, step):
         with checkpoint_folder(where, step) as tmp:
@@ -129,7 +135,7 @@ def saves():
             for name in ("model/model", "optimizer", "random"):
                 save_tensors(dict(w=torch.full((1000,), float(step))), tmp / f"{name}.safetensors")
             for name in ("scheduler", "state"):
-                write_json(dict(format=1, step=step), tmp / f"{name}.json")
+                save_json(tmp / f"{name}.json", dict(format=1, step=step, facts={}))
         prune_checkpoints(where, step)
 
     found = dict(calls=0, killed=0, no_space=0, io_error=0, lost=0, torn=0, litter=0, not_said=0)
@@ -154,8 +160,8 @@ def saves():
                     break
                 found[name] += 1
                 remove_leftovers(where)
-                path, state, passed = find_checkpoint(where)
-                found["lost"] += path is None or state["step"] not in (1000, 1500)
+                newest, passed = find_checkpoint(where)
+                found["lost"] += newest is None or newest.state.step not in (1000, 1500)
                 found["torn"] += bool(passed)
                # An error of the disk is said, unless it only kept an old checkpoint from being removed
                 found["not_said"] += (
@@ -163,7 +169,7 @@ def saves():
                     and code not in (3, 0)
                     or how != "kill"
                     and code == 0
-                    and (path is None or state["step"] != 1500)
+                    and (newest is None or newest.state.step != 1500)
                 )
                 save(where, 1500)
                 found["litter"] += sorted(os.listdir(where)) != sorted(
@@ -602,7 +608,7 @@ def changed():
             found[name] = code == 2 and " was " in said and " is " in said
             print(name, code, said.splitlines()[-1], file=sys.stderr)
             shutil.rmtree(desk.folder / "copy")
-        with mock.patch("newsclf.train.versions", lambda: dict(torch="2.14.0")):
+        with mock.patch("newsclf.train.resume.versions", lambda: dict(torch="2.14.0")):
             code, said = desk.run("part", "--resume")
         found["versions"] = code == 2 and "version of torch was" in said
         was = desk.newest("part")
@@ -714,7 +720,7 @@ def limits(n="12"):
             if code != 2:
                 print(limit, code, said, file=sys.stderr)
             found["earlier_checkpoint_whole"] += (
-                find_checkpoint(desk.folder / "full" / "checkpoints")[1].get("step") == was
+                _newest_step(find_checkpoint(desk.folder / "full" / "checkpoints")) == was
             )
             code, said = desk.run("full", "--resume")
             found["resumed"] += code == 0

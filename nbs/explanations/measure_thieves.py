@@ -61,7 +61,8 @@ def run_variant(name, data):
         ),
     )
     with tempfile.TemporaryDirectory() as tmp:
-        base, names, tokens = bench_rows(cfg, 960)
+        bench = bench_rows(cfg, 960)
+        base, names, tokens, tokenizer = bench.base, bench.names, bench.tokens, bench.tokenizer
         set_seed(cfg.seed)
         lengths = tokens["train"]["length"][:]
         start = time.perf_counter()
@@ -72,8 +73,8 @@ def run_variant(name, data):
                 chapter_model(base, names),
                 args,
                 train_dataset=tokens["train"].select_columns(["input_ids", "label"]),
-                data_collator=DataCollatorWithPadding(tokens["tokenizer"]),
-                processing_class=tokens["tokenizer"],
+                data_collator=DataCollatorWithPadding(tokenizer),
+                processing_class=tokenizer,
             )
             trainer.remove_callback(PrinterCallback)
             trainer.add_callback(Steps)
@@ -96,7 +97,7 @@ def run_variant(name, data):
                 if at == 1
                 else nullcontext()
             ):
-                given = model, tokens["tokenizer"], tokens, cfg, Path(tmp)
+                given = model, tokenizer, tokens, cfg, Path(tmp)
                 fine_tune(Training(*given, say=silent), kind=Watched)
             order = batch_order(lengths, 24, cfg.seed)[: 24 * STEPS].reshape(-1, 24)
             rows = [sum(lengths[i] for i in batch) for batch in order]
