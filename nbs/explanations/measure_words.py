@@ -149,7 +149,7 @@ drawn = list(islice(((i, t) for i, t in enumerate(order) if fits(t)), a.rows))
 texts = [t for _, t in drawn]
 predictor.predict_proba(texts[:8]) # the first call of a process is slow
 found, seconds = timed(occlude, predictor.predict_proba, texts)
-words = [[w["places"] for w in ws] for ws in found]
+words = [[w.places for w in ws] for ws in found]
 methods = {
     "occlusion": figures(words, seconds),
     "occlusion, each place by itself": figures(*timed(occlude_places, texts)),
