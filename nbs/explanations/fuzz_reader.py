@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from newsclf.core.config import Config, UserError
 from newsclf.core.provenance import circumstances, command_line
 from newsclf.core.values import as_json
-from newsclf.data.news import read_news
+from newsclf.data.rows import read_news
 from newsclf.data.tables import check_file, read_table
 
 p = argparse.ArgumentParser()

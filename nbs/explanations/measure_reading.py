@@ -19,7 +19,8 @@ import pyarrow.csv
 from newsclf.core.config import make_config
 from newsclf.core.storage import file_digest
 from newsclf.data.classes import read_classes
-from newsclf.data.news import load_news, read_news
+from newsclf.data.news import load_news
+from newsclf.data.rows import read_news
 from newsclf.data.tables import check_file, read_table
 from newsclf.data.tokens import tokenize_parts
 
