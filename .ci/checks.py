@@ -10,6 +10,7 @@ if there is one, or if there was less to look at than expected.
     names         no public name in two modules
     width         no line of code over 99 characters
     outputs       no error among the outputs, no code changed since they were made
+    words         what we say otherwise; `words all` also looks at pages that still say it
     scripts       scripts compile; what they and the cells of the pages import exists
     lint, types   ruff and pyright, as pyproject.toml says
     count LOG     every notebook ran to its end, by the log of nbdev_test
@@ -31,13 +32,14 @@ import check_modules
 import check_notebooks
 import check_site
 import check_tools
+import check_words
 
 CHECKS = dict(
     imports=check_modules.imports, modules=check_modules.modules_and_pages,
     names=check_modules.names, scripts=check_modules.script_faults,
     width=check_notebooks.width, outputs=check_notebooks.outputs, record=check_notebooks.record,
     flagged=check_notebooks.flagged, count=check_notebooks.count, links=check_site.links,
-    lint=check_tools.lint, types=check_tools.types)
+    lint=check_tools.lint, types=check_tools.types, words=check_words.words)
 
 
 def main(name: str = "", *args: str) -> int:

@@ -398,7 +398,7 @@ def kills(n="50", every="3"):
             found["inside_a_save"] += any(checkpoints.glob(".step-*.tmp"))
             found["before_the_first_checkpoint"] += desk.newest(out) == 0
             found["while_finishing"] += desk.newest(out) == 120
-            found["passed_over"] += "passed over" in go_on(desk, out, want, found, desk.run)
+            found["passed_over"] += "skipped " in go_on(desk, out, want, found, desk.run)
     return found
 
 
@@ -442,7 +442,7 @@ def signals(n="20"):
             found["right_code"] += p.returncode == 128 + number
             found["steps_lost"] = max(found["steps_lost"], desk.history(out) - desk.newest(out))
             found["said_how_to_go_on"] += (
-                "Go on with: newsclf train" in said and "--resume" in said
+                "Continue with: newsclf train" in said and "--resume" in said
             )
             go_on(desk, out, want, found, desk.run)
         p = desk.start("twice")
@@ -457,7 +457,7 @@ def signals(n="20"):
         )
         code, said = desk.run("twice", "--resume")
         found["same_weights_after_two_signals"] = (
-            desk.weights("twice") == want and f"goes on from step {max(was, 50)}" in said
+            desk.weights("twice") == want and f"resuming from step {max(was, 50)}" in said
         )
     return found
 
@@ -491,8 +491,8 @@ def after_harm(desk, want, cases):
         code, said = desk.run("harmed", "--resume")
         found["cases"] += 1
         told = (
-            f"passed over: {newest}: {name}" in said
-            or f"passed over: {newest}: files.json" in said
+            f"skipped {newest}: {name}" in said
+            or f"skipped {newest}: files.json" in said
         )
         found["fell_back_and_said_so"] += code == 0 and told
         found["refused"] += code == 2
