@@ -11,6 +11,7 @@
     python nbs/explanations/measure_crashes.py two 3        # two processes under `accelerate launch`, one of them killed
     python nbs/explanations/measure_crashes.py limits       # the disk full at many places of a save
     python nbs/explanations/measure_crashes.py cost         # what saving costs a real training of minilm
+    python nbs/explanations/measure_crashes.py --small kills 2 # as many steps on a sixth of the rows, cut short: quicker, for tests
 
 The trainings are of the bundled sample, with a BERT of 2 layers and random weights, but for the last part. Each is a process of its own, forked from one
 that has everything imported, to save the seconds that importing takes; in the parts `same` and `two` each is started from nothing.
@@ -199,6 +200,8 @@ class Child:
 class Desk:
     "A folder in which trainings are started, killed and resumed"
 
+    small = False # as many steps, with a sixth of the rows, each cut to 32 tokens
+
     def __init__(self, folder, seed=1122, epochs=4, save_steps=7):
         self.folder, self.command = (
             Path(folder),
@@ -210,7 +213,7 @@ class Desk:
                 "--config",
                 "config.toml",
                 "--epochs",
-                str(epochs),
+                str(6 * epochs if self.small else epochs),
                 "--save-steps",
                 str(save_steps),
                 "--learning-rate",
@@ -225,11 +228,24 @@ class Desk:
             NEWSCLF_CACHE=str(self.folder / "cache"),
             NEWSCLF_STATE=str(self.folder / "state"),
         )
+        if self.small:
+            self.command += ["--data", "few", "--max-length", "32"]
+            self.cut_data()
         (self.folder / "config.toml").write_text("[trainer]\nlogging_steps = 1\n")
         import matplotlib.pyplot, newsclf.cli.main, newsclf.run.audits, newsclf.run.job, newsclf.predict.files, newsclf.evaluate.report # for every fork
 
         if not (self.folder / "tiny").exists():
             assert in_child(self.make_base) == 0 # no threads in the process that forks
+
+    def cut_data(self):
+        "The first 120 training rows and 40 test rows of the sample"
+        from newsclf.data.sources import SAMPLE
+
+        (self.folder / "few").mkdir(exist_ok=True)
+        shutil.copy(SAMPLE / "classes.txt", self.folder / "few")
+        for part, rows in dict(train=120, test=40).items():
+            lines = (SAMPLE / f"{part}.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+            (self.folder / "few" / f"{part}.csv").write_text("".join(lines[:rows]), encoding="utf-8")
 
     def make_base(self):
         from newsclf.model.saved import random_base
@@ -817,6 +833,8 @@ PARTS = dict(
 )
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--small":
+        Desk.small = bool(sys.argv.pop(1))
     if sys.argv[1] != "all":
         print(json.dumps(PARTS[sys.argv[1]](*sys.argv[2:]), indent=1))
     else: # a second word names a folder for the results of single parts; those that are there are not made again
