@@ -229,7 +229,7 @@ class Desk:
             NEWSCLF_STATE=str(self.folder / "state"),
         )
         if self.small:
-            self.command += ["--data", "few", "--max-length", "32"]
+            self.command += ["--data", "few", "--max-length", "32", "--batch-size", "24"]
             self.cut_data()
         (self.folder / "config.toml").write_text("[trainer]\nlogging_steps = 1\n")
         import matplotlib.pyplot, newsclf.cli.main, newsclf.run.audits, newsclf.run.job, newsclf.predict.files, newsclf.evaluate.report # for every fork
