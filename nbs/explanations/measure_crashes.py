@@ -449,8 +449,7 @@ def signals(n="20"):
             said, _ = p.communicate()
             if (
                 p.returncode == 0
-                or "goes on" not in said.lower()
-                and "go on with" not in said.lower()
+                or "continue with" not in said.lower()
             ): # it was through before
                 shutil.rmtree(desk.folder / out)
                 continue
