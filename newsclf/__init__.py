@@ -6,6 +6,7 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "Predictor": "newsclf.predict.predictor",
+    "NewsClassifier": "newsclf.run.estimator",
     "make_config": "newsclf.core.config",
     "run_job": "newsclf.run.job",
     "load_classifier": "newsclf.model.saved",
