@@ -7,159 +7,173 @@ __all__ = ['predict', 'export']
 
 # %% ../../nbs/9_cli/31_answering.ipynb #91b072d2
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
+
 import typer
-from .settings import chosen_run
+
+from .settings import chosen_run, with_options
 from ..core.config import UserError
 
-# %% ../../nbs/9_cli/31_answering.ipynb #c9de584d
-def predict(
-    text:Annotated[Optional[list[str]], typer.Argument(help="Texts; or use --input")] = None,
-    model:Annotated[
-        Optional[str], typer.Option(help="A run or a saved classifier; without it the newest run")
-    ] = None,
-    input:Annotated[
-        Optional[str],
-        typer.Option(
-            "--input",
-            "-i",
-            help="File of texts: a table, or one text a line; - for standard input",
-        ),
-    ] = None,
-    columns:Annotated[
-        str, typer.Option("--text", help="Columns of the text in a table, as title,description")
-    ] = "",
-    encoding:Annotated[str, typer.Option(help="Encoding of a table")] = "utf-8",
-    delimiter:Annotated[
-        str,
-        typer.Option(help="What divides its columns; without it a comma in .csv, a tab in .tsv"),
-    ] = "",
-    given:Annotated[
-        str,
-        typer.Option(
-            "--from", help="What standard input is: txt for a text a line, csv, tsv or jsonl"
-        ),
-    ] = "txt",
-    output:Annotated[
-        Optional[Path],
-        typer.Option(
-            "--output",
-            "-o",
-            help="New file for the answers with all columns of the input, .csv, .tsv, .jsonl or "
-            ".parquet, also .gz; without it the screen. Stopped or killed, the same command "
-            "goes on",
-        ),
-    ] = None,
-    format:Annotated[
-        str, typer.Option(help="Format on the screen: screen, csv or jsonl")
-    ] = "screen",
-    bad_rows:Annotated[
-        str, typer.Option(help="error ends at a row that cannot be read, quarantine sets it aside")
-    ] = "error",
-    safe_cells:Annotated[
-        bool,
-        typer.Option(
-            "--safe-cells", help="An apostrophe before cells that a spreadsheet would run"
-        ),
-    ] = False,
-    windows:Annotated[
-        bool,
-        typer.Option(
-            "--windows",
-            help="Read long articles whole, window by window, in place of their beginning",
-        ),
-    ] = False,
-    device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")] = "auto",
-    precision:Annotated[
-        str,
-        typer.Option(
-            help="auto, bf16 or float32; auto takes bf16 where it is faster and the model says "
-            "how far it is off"
-        ),
-    ] = "auto",
-    recheck:Annotated[
-        bool,
-        typer.Option(
-            "--recheck/--no-recheck",
-            help="Answer again, more exactly, where two classes are too close to tell, so that "
-            "labels are the same everywhere",
-        ),
-    ] = True,
-    raw:Annotated[
-        bool, typer.Option("--raw", help="Probabilities as they were before calibration")
-    ] = False,
-):
-    "Sort texts: from the command line, a file or standard input."
-    from newsclf.data.records import read_texts
-    from newsclf.predict.files import answer_file
-    from newsclf.predict.formats import answer_columns, answered, part_bytes, screen_lines
-    from newsclf.predict.predictor import Predictor
+# %% ../../nbs/9_cli/31_answering.ipynb #c7f9f3d4
+_INPUT = "File of texts: a table, or one text a line; - for standard input"
+_COLUMNS = "Columns of the text in a table, as title,description"
+_DIVIDES = "What divides its columns; without it a comma in .csv, a tab in .tsv"
+_FROM = "What standard input is: txt for a text a line, csv, tsv or jsonl"
 
-    if bool(text) == bool(input):
+# %% ../../nbs/9_cli/31_answering.ipynb #29d3cf93
+@dataclass(frozen=True)
+class _Source:
+    "Where texts come from"
+    input:Annotated[str | None, typer.Option("--input", "-i", help=_INPUT)] = None
+    columns:Annotated[str, typer.Option("--text", help=_COLUMNS)] = ""
+    encoding:Annotated[str, typer.Option(help="Encoding of a table")] = "utf-8"
+    delimiter:Annotated[str, typer.Option(help=_DIVIDES)] = ""
+    given:Annotated[str, typer.Option("--from", help=_FROM)] = "txt"
+
+# %% ../../nbs/9_cli/31_answering.ipynb #3a2ce0a7
+_OUTPUT = (
+    "New file for the answers with all columns of the input, .csv, .tsv, .jsonl or .parquet, "
+    "also .gz; without it the screen. Stopped or killed, the same command goes on"
+)
+_FORMAT = "Format on the screen: screen, csv or jsonl"
+_BAD_ROWS = "error ends at a row that cannot be read, quarantine sets it aside"
+_SAFE = "An apostrophe before cells that a spreadsheet would run"
+
+# %% ../../nbs/9_cli/31_answering.ipynb #adca0589
+@dataclass(frozen=True)
+class _Answers:
+    "Where answers go"
+    output:Annotated[Path | None, typer.Option("--output", "-o", help=_OUTPUT)] = None
+    format:Annotated[str, typer.Option(help=_FORMAT)] = "screen"
+    bad_rows:Annotated[str, typer.Option(help=_BAD_ROWS)] = "error"
+    safe_cells:Annotated[bool, typer.Option("--safe-cells", help=_SAFE)] = False
+
+# %% ../../nbs/9_cli/31_answering.ipynb #0ff7fadd
+_WINDOWS = "Read long articles whole, window by window, in place of their beginning"
+_PRECISION = (
+    "auto, bf16 or float32; auto takes bf16 where it is faster and the model says how far it "
+    "is off"
+)
+_RECHECK = (
+    "Answer again, more exactly, where two classes are too close to tell, so that labels are "
+    "the same everywhere"
+)
+_RAW = "Probabilities as they were before calibration"
+
+# %% ../../nbs/9_cli/31_answering.ipynb #754cee8f
+@dataclass(frozen=True)
+class _Manner:
+    "How a model answers: the options of `Predictor`"
+    windows:Annotated[bool, typer.Option("--windows", help=_WINDOWS)] = False
+    device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")] = "auto"
+    precision:Annotated[str, typer.Option(help=_PRECISION)] = "auto"
+    recheck:Annotated[bool, typer.Option("--recheck/--no-recheck", help=_RECHECK)] = True
+    raw:Annotated[bool, typer.Option("--raw", help=_RAW)] = False
+
+# %% ../../nbs/9_cli/31_answering.ipynb #de156d38
+def _check_choice(
+    text:list[str]|None, # Texts typed
+    source:_Source, # Where others come from
+    answers:_Answers, # Where answers go
+):
+    "`UserError` where the options do not agree"
+    if bool(text) == bool(source.input):
         raise UserError(
             "no texts" if not text else "texts and --input",
             "either texts or --input FILE",
             do='Type: newsclf predict "Oil slips as tankers return"',
         )
-    if format not in ("screen", "csv", "jsonl"):
-        raise UserError(f"format {format!r}", "screen, csv or jsonl")
-    if output and text:
-        raise UserError(
-            "texts and --output",
-            "--input FILE, or answers on the screen",
-            do="Write the texts to a file, a line each",
-        )
-    how = dict(device=device, precision=precision, recheck=recheck, windows=windows, raw=raw)
-    if output:
-        answer_file(
-            input,
-            output,
-            chosen_run(model),
-            columns,
-            encoding,
-            delimiter,
-            bad_rows,
-            safe_cells,
-            given,
-            **how,
-        )
-        return
-    if bad_rows != "error" or safe_cells or given != "txt":
+    if answers.format not in ("screen", "csv", "jsonl"):
+        raise UserError(f"format {answers.format!r}", "screen, csv or jsonl")
+    if answers.output and text:
+        expected = "--input FILE, or answers on the screen"
+        do = "Write the texts to a file, a line each"
+        raise UserError("texts and --output", expected, do=do)
+    for_files = (answers.bad_rows, answers.safe_cells, source.given) != ("error", False, "txt")
+    if for_files and not answers.output:
         raise UserError("an option for files of answers", "--output FILE beside it")
-    texts = list(text) if text else read_texts(input, encoding, delimiter, columns)
-    if not texts:
-        raise UserError("no texts", "at least one", input)
-    clf = Predictor(chosen_run(model), **how)
+
+# %% ../../nbs/9_cli/31_answering.ipynb #ea080de2
+def _answer_file(
+    model:str|None, # As typed
+    source:_Source, # Where texts come from
+    answers:_Answers, # Where answers go
+    manner:_Manner, # How the model answers
+):
+    "Answer every row of a file, in a file"
+    from newsclf.predict.files import answer_file
+
+    how = dict(safe=answers.safe_cells, given=source.given, **asdict(manner))
+    reading = (source.columns, source.encoding, source.delimiter, answers.bad_rows)
+    answer_file(source.input, answers.output, chosen_run(model), *reading, **how)
+
+# %% ../../nbs/9_cli/31_answering.ipynb #fa658125
+def _texts(
+    typed:list[str]|None, # On the command line
+    source:_Source, # Where others come from
+)->list[str]: # One at least
+    "The texts to answer on the screen"
+    from newsclf.data.records import read_texts
+
+    found = typed or read_texts(source.input, source.encoding, source.delimiter, source.columns)
+    if not found:
+        raise UserError("no texts", "at least one", source.input or "")
+    return list(found)
+
+# %% ../../nbs/9_cli/31_answering.ipynb #26bfd82f
+def _answer_screen(
+    model:str|None, # As typed
+    texts:list[str], # At least one
+    format:str, # screen, csv or jsonl
+    manner:_Manner, # How the model answers
+):
+    "Answer texts on the screen"
+    from newsclf.predict.formats import answer_columns, answered, part_bytes, screen_lines
+    from newsclf.predict.predictor import Predictor
+
+    clf = Predictor(chosen_run(model), **asdict(manner))
     proba, ours = clf.predict_proba(texts), answer_columns(clf.names)
+    if format == "screen":
+        sys.stdout.write(screen_lines(texts, proba, clf.names))
+        return
     rows = answered([dict(text=t) for t in texts], proba, clf.names, ours)
-    sys.stdout.write(
-        screen_lines(texts, proba, clf.names)
-        if format == "screen"
-        else part_bytes(rows, ["text", *ours], "." + format, head=True).decode()
-    )
+    sys.stdout.write(part_bytes(rows, ["text", *ours], "." + format, head=True).decode())
+
+# %% ../../nbs/9_cli/31_answering.ipynb #9add83eb
+_MODEL = "A run or a saved classifier; without it the newest run"
+
+# %% ../../nbs/9_cli/31_answering.ipynb #c9de584d
+@with_options
+def predict(
+    text:Annotated[list[str] | None, typer.Argument(help="Texts; or use --input")] = None,
+    model:Annotated[str | None, typer.Option(help=_MODEL)] = None,
+    *,
+    source:_Source,
+    answers:_Answers,
+    manner:_Manner,
+):
+    "Sort texts: from the command line, a file or standard input."
+    _check_choice(text, source, answers)
+    if answers.output:
+        _answer_file(model, source, answers, manner)
+    else:
+        _answer_screen(model, _texts(text, source), answers.format, manner)
+
+# %% ../../nbs/9_cli/31_answering.ipynb #42d09e59
+_FLOAT32 = "float32, for openvino, also where the processor computes in bf16"
+_WHERE = "The run's data, where they lie now; without it the name in its manifest"
+_FOLDER = "New folder; without it RUN/export/openvino-bf16 and the like"
 
 # %% ../../nbs/9_cli/31_answering.ipynb #a095cd50
 def export(
     run:Annotated[str, typer.Argument(help="A run")],
     to:Annotated[str, typer.Option(help="openvino or onnx")] = "openvino",
     int8:Annotated[bool, typer.Option("--int8", help="8-bit integers, for openvino")] = False,
-    float32:Annotated[
-        bool,
-        typer.Option(
-            "--float32", help="float32, for openvino, also where the processor computes in bf16"
-        ),
-    ] = False,
-    data:Annotated[
-        str,
-        typer.Option(
-            help="The run's data, where they lie now; without it the name in its manifest"
-        ),
-    ] = "",
-    out:Annotated[
-        Optional[Path],
-        typer.Option(help="New folder; without it RUN/export/openvino-bf16 and the like"),
-    ] = None,
+    float32:Annotated[bool, typer.Option("--float32", help=_FLOAT32)] = False,
+    data:Annotated[str, typer.Option(help=_WHERE)] = "",
+    out:Annotated[Path | None, typer.Option(help=_FOLDER)] = None,
 ):
     "Make a faster copy of a run's model, if it answers as the model does."
     from newsclf.run.export import export_run

@@ -6,109 +6,140 @@
 __all__ = ['evaluate', 'compare']
 
 # %% ../../nbs/9_cli/30_judging.ipynb #bfa05426
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
+
 import typer
-from .settings import chosen_run, new_file, with_settings
+
+from .settings import FiguresFile, chosen_run, new_file, with_options, with_settings
 from ..core.config import UserError
 from ..core.storage import save_json
 
-# %% ../../nbs/9_cli/30_judging.ipynb #cb8aa4bf
-@with_settings(
-    ["text", "label", "encoding", "delimiter", "bad_rows"], bad_rows="error or quarantine [error]"
-)
-def evaluate(
-    model:Annotated[
-        Optional[str],
-        typer.Argument(help="A run or a saved classifier; without it the newest run"),
-    ] = None,
-    data:Annotated[
-        str, typer.Option(help="A folder with a test file, one file, or sample")
-    ] = "sample",
-    predictions:Annotated[
-        Optional[Path],
-        typer.Option(
-            help="A table of anybody's predictions in place of a model: label, text or id, and "
-            "a probability for each class name"
-        ),
-    ] = None,
-    output:Annotated[
-        Optional[Path], typer.Option("--output", "-o", help="JSON file for the figures")
-    ] = None,
-    report:Annotated[Optional[Path], typer.Option(help="New HTML file for the report")] = None,
+# %% ../../nbs/9_cli/30_judging.ipynb #a3a63984
+@dataclass(frozen=True)
+class _Results:
+    "Where the results of an evaluation go"
+    output:FiguresFile = None
+    report:Annotated[Path | None, typer.Option(help="New HTML file for the report")] = None
     texts:Annotated[
         bool, typer.Option("--texts/--no-texts", help="Whether the report shows articles")
-    ] = True,
-    device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")] = "auto",
-    pipeline:Annotated[
-        bool,
-        typer.Option(
-            "--pipeline",
-            help="Also ask transformers' pipeline the same texts, and compare every answer",
-        ),
-    ] = False,
-    study:Annotated[
-        bool,
-        typer.Option(
-            "--study",
-            help="Also cut the test in two a hundred times, to see whether calibration keeps "
-            "its promises; counts as a look, stores nothing",
-        ),
-    ] = False,
-    **settings,
-):
-    "Test a trained model on a data set's test file."
-    from newsclf.run.evaluation import Extras, evaluate_folder, format_evaluation
-    from newsclf.run.predictions import evaluate_predictions
+    ] = True
 
-    new_file(output)
-    new_file(report)
-    own = (model, pipeline, study, *(settings[name] for name in ("text", "label", "bad_rows")))
-    if predictions and any(own):
+# %% ../../nbs/9_cli/30_judging.ipynb #aebd34be
+_PIPELINE = "Also ask transformers' pipeline the same texts, and compare every answer"
+_STUDY = (
+    "Also cut the test in two a hundred times, to see whether calibration keeps "
+    "its promises; counts as a look, stores nothing"
+)
+
+# %% ../../nbs/9_cli/30_judging.ipynb #c32656dc
+@dataclass(frozen=True)
+class _Asking:
+    "How a model is asked, and what else is looked at"
+    device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")] = "auto"
+    pipeline:Annotated[bool, typer.Option("--pipeline", help=_PIPELINE)] = False
+    study:Annotated[bool, typer.Option("--study", help=_STUDY)] = False
+
+# %% ../../nbs/9_cli/30_judging.ipynb #64989fdf
+def _check_alone(
+    model:str|None, # As typed
+    asking:_Asking, # How a model would be asked
+    settings:dict, # How to read
+):
+    "`UserError` where something is said to a model beside a table of predictions"
+    told = (settings[name] for name in ("text", "label", "bad_rows"))
+    if any((model, asking.pipeline, asking.study, *told)):
         raise UserError(
             "--predictions and an option for a model's test",
             "one of the two",
             do="A table of predictions is evaluated alone",
         )
+
+# %% ../../nbs/9_cli/30_judging.ipynb #0b88f893
+def _evaluate_table(
+    predictions:Path, # A table of anybody's predictions
+    results:_Results, # Where the report goes
+    settings:dict, # How to read the table
+): # An `Evaluation`
+    "Figures of a table of predictions"
+    from newsclf.run.predictions import evaluate_predictions
+
+    given = {name: value for name, value in settings.items() if value}
+    return evaluate_predictions(predictions, report=results.report, **given)
+
+# %% ../../nbs/9_cli/30_judging.ipynb #b908eaa7
+def _evaluate_model(
+    model:str|None, # A run or a saved classifier; None for the newest run
+    data:str, # What it is tested on
+    results:_Results, # Where the report goes
+    asking:_Asking, # How it is asked
+    settings:dict, # How to read the data
+): # An `Evaluation`
+    "Figures of a model on the test of a data set"
+    from newsclf.run.evaluation import Extras, evaluate_folder
+
+    extras = Extras(asking.pipeline, asking.study, results.report, results.texts)
+    return evaluate_folder(chosen_run(model), data, asking.device, extras, **settings)
+
+# %% ../../nbs/9_cli/30_judging.ipynb #ffe3a383
+_MODEL = "A run or a saved classifier; without it the newest run"
+_PREDICTIONS = (
+    "A table of anybody's predictions in place of a model: label, text or id, and "
+    "a probability for each class name"
+)
+_TESTED = "A folder with a test file, one file, or sample"
+_READING = ["text", "label", "encoding", "delimiter", "bad_rows"]
+
+# %% ../../nbs/9_cli/30_judging.ipynb #cb8aa4bf
+@with_settings(_READING, bad_rows="error or quarantine [error]")
+@with_options
+def evaluate(
+    model:Annotated[str | None, typer.Argument(help=_MODEL)] = None,
+    data:Annotated[str, typer.Option(help=_TESTED)] = "sample",
+    predictions:Annotated[Path | None, typer.Option(help=_PREDICTIONS)] = None,
+    *,
+    results:_Results,
+    asking:_Asking,
+    **settings,
+):
+    "Test a trained model on a data set's test file."
+    from newsclf.run.evaluation import format_evaluation
+    from newsclf.run.predictions import evaluation_json
+
+    new_file(results.output)
+    new_file(results.report)
     if predictions:
-        given = {name: value for name, value in settings.items() if value}
-        result = evaluate_predictions(predictions, report=report, **given)
+        _check_alone(model, asking, settings)
+        found = _evaluate_table(predictions, results, settings)
     else:
-        extras = Extras(pipeline, study, report, texts)
-        result = evaluate_folder(chosen_run(model), data, device, extras, **settings)
-    print(format_evaluation(result))
-    if report:
-        print(f"\nreport: {report}")
-    if output:
-        save_json(output, result)
+        found = _evaluate_model(model, data, results, asking, settings)
+    print(format_evaluation(found))
+    if results.report:
+        print(f"\nreport: {results.report}")
+    if results.output:
+        save_json(results.output, evaluation_json(found))
+
+# %% ../../nbs/9_cli/30_judging.ipynb #40a41c35
+_RUN_OR_TABLE = (
+    "A run or a table of predictions; several seeds of one way to train, divided by commas"
+)
+_COMMON = "Go on with the rows that both have, where their tests differ"
 
 # %% ../../nbs/9_cli/30_judging.ipynb #91b99b0a
 def compare(
-    a:Annotated[
-        str,
-        typer.Argument(
-            help="A run or a table of predictions; several seeds of one way to train, divided "
-            "by commas"
-        ),
-    ],
+    a:Annotated[str, typer.Argument(help=_RUN_OR_TABLE)],
     b:Annotated[str, typer.Argument(help="What it is compared with, likewise")],
-    common:Annotated[
-        bool,
-        typer.Option(
-            "--common", help="Go on with the rows that both have, where their tests differ"
-        ),
-    ] = False,
-    output:Annotated[
-        Optional[Path], typer.Option("--output", "-o", help="JSON file for the figures")
-    ] = None,
+    common:Annotated[bool, typer.Option("--common", help=_COMMON)] = False,
+    output:FiguresFile = None,
 ):
     "Which of two models is better on one test, and whether its rows can tell."
     from newsclf.evaluate.compare import format_comparison
-    from newsclf.run.predictions import compare_runs
     from newsclf.evaluate.holdout import format_looks
+    from newsclf.run.predictions import compare_runs, comparison_json
 
     new_file(output)
     found = compare_runs(a, b, common)
-    print(format_looks(found["looks"]) + "\n\n" + format_comparison(found))
+    print(format_looks(found.looks) + "\n\n" + format_comparison(found.found))
     if output:
-        save_json(output, found)
+        save_json(output, comparison_json(found))

@@ -6,44 +6,47 @@
 __all__ = ['train', 'check', 'audit']
 
 # %% ../../nbs/9_cli/20_learning.ipynb #93897be8
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
+
 import typer
-from .settings import new_file, with_settings
+
+from .settings import new_file, with_options, with_settings
 from ..core.config import SETTINGS, UserError, make_config
 from ..core.storage import json_lines, write_text
 from ..core.values import as_json
+from ..data.account import Rejected
+
+# %% ../../nbs/9_cli/20_learning.ipynb #b88b8824
+_Preset = Annotated[str | None, typer.Option(
+    help="quickstart (bundled sample, minilm) or chapter (bert-base-cased on AG News "
+    "from the hub) [quickstart]"
+)]
+_Config = Annotated[Path | None, typer.Option(help="TOML file; flags override it")]
+_RunFolder = Annotated[
+    Path | None, typer.Option(help="Folder for the run; without it runs/DATE-N")
+]
+
+# %% ../../nbs/9_cli/20_learning.ipynb #68c9c0da
+_Resume = Annotated[bool, typer.Option(
+    "--resume",
+    help="Go on with an interrupted run, from its newest checkpoint that is whole: that "
+    "in --out, or the newest under runs; all else as it was typed",
+)]
+_ReportTexts = Annotated[bool, typer.Option(
+    "--texts/--no-texts",
+    help="Whether the report shows articles; words and tags that recur stay in its tables",
+)]
 
 # %% ../../nbs/9_cli/20_learning.ipynb #f12c7824
 @with_settings(SETTINGS)
 def train(
-    preset:Annotated[
-        Optional[str],
-        typer.Option(
-            help="quickstart (bundled sample, minilm) or chapter (bert-base-cased on AG News "
-            "from the hub) [quickstart]"
-        ),
-    ] = None,
-    config:Annotated[Optional[Path], typer.Option(help="TOML file; flags override it")] = None,
-    out:Annotated[
-        Optional[Path], typer.Option(help="Folder for the run; without it runs/DATE-N")
-    ] = None,
-    resume:Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on with an interrupted run, from its newest checkpoint that is whole: that "
-            "in --out, or the newest under runs; all else as it was typed",
-        ),
-    ] = False,
-    texts:Annotated[
-        bool,
-        typer.Option(
-            "--texts/--no-texts",
-            help="Whether the report shows articles; words and tags that recur stay in its "
-            "tables",
-        ),
-    ] = True,
+    preset:_Preset=None,
+    config:_Config=None,
+    out:_RunFolder=None,
+    resume:_Resume=False,
+    texts:_ReportTexts=True,
     **settings,
 ):
     "Train, evaluate and save a classifier; alone it does the whole job on the bundled sample."
@@ -54,7 +57,7 @@ def train(
 
 # %% ../../nbs/9_cli/20_learning.ipynb #b0fdf509
 def _say_rejected(
-    rows:list, # Rows set aside
+    rows:list[Rejected], # Rows set aside
 ):
     "Print the first ten rows set aside, and how many more there are"
     for row in rows[:10]:
@@ -62,46 +65,53 @@ def _say_rejected(
     if len(rows) > 10:
         print(f"  and {len(rows) - 10:,} more")
 
-# %% ../../nbs/9_cli/20_learning.ipynb #aec05ef3
-def check(
-    file:Annotated[
-        Path,
-        typer.Argument(
-            help="A table: .csv, .tsv, .jsonl or .parquet, or one of the first three with .gz"
-        ),
-    ],
-    write:Annotated[
-        Optional[Path],
-        typer.Option(help="New CSV file for what was read: all fields quoted, lines end in LF"),
-    ] = None,
-    header:Annotated[
-        bool, typer.Option("--header/--no-header", help="Whether the first row has the names")
-    ] = True,
-    encoding:Annotated[str, typer.Option(help="Encoding of CSV, TSV and JSON Lines")] = "utf-8",
-    delimiter:Annotated[
-        str, typer.Option(help="What divides columns; without it a comma in .csv, a tab in .tsv")
-    ] = "",
-    bad_rows:Annotated[
-        str,
-        typer.Option(
-            help="error: stop at the first bad row; quarantine: set them aside and count them"
-        ),
-    ] = "error",
-    quarantine:Annotated[
-        Optional[Path], typer.Option(help="New JSON Lines file for the rows set aside")
-    ] = None,
+# %% ../../nbs/9_cli/20_learning.ipynb #8ad9bc9b
+def _check_quarantine(
+    quarantine:Path|None, # File for rows set aside, as typed
+    write:Path|None, # File for what was read
+    bad_rows:str, # error or quarantine
 ):
-    "Read a table strictly to its end, and say what it is."
-    from newsclf.data.tables import check_file, format_check
-
+    "`UserError` where the options for rows set aside do not agree"
     new_file(quarantine)
     if quarantine and write and quarantine.absolute() == write.absolute():
         raise UserError("one file for --write and --quarantine", "two", str(write))
     if quarantine and bad_rows != "quarantine":
         raise UserError("--quarantine without --bad-rows quarantine", "both")
+
+# %% ../../nbs/9_cli/20_learning.ipynb #dafb2a94
+_TABLE = "A table: .csv, .tsv, .jsonl or .parquet, or one of the first three with .gz"
+_CLEAN = "New CSV file for what was read: all fields quoted, lines end in LF"
+_ASIDE = "New JSON Lines file for the rows set aside"
+_DIVIDES = "What divides columns; without it a comma in .csv, a tab in .tsv"
+_BAD = "error: stop at the first bad row; quarantine: set them aside and count them"
+
+# %% ../../nbs/9_cli/20_learning.ipynb #6aa74290
+@dataclass(frozen=True)
+class _Strictness:
+    "How a table is read"
+    header:Annotated[
+        bool, typer.Option("--header/--no-header", help="Whether the first row has the names")
+    ] = True
+    encoding:Annotated[str, typer.Option(help="Encoding of CSV, TSV and JSON Lines")] = "utf-8"
+    delimiter:Annotated[str, typer.Option(help=_DIVIDES)] = ""
+    bad_rows:Annotated[str, typer.Option(help=_BAD)] = "error"
+
+# %% ../../nbs/9_cli/20_learning.ipynb #aec05ef3
+@with_options
+def check(
+    file:Annotated[Path, typer.Argument(help=_TABLE)],
+    *,
+    write:Annotated[Path | None, typer.Option(help=_CLEAN)] = None,
+    strictness:_Strictness,
+    quarantine:Annotated[Path | None, typer.Option(help=_ASIDE)] = None,
+):
+    "Read a table strictly to its end, and say what it is."
+    from newsclf.data.tables import check_file, format_check
+
+    _check_quarantine(quarantine, write, strictness.bad_rows)
     if quarantine:
         quarantine.parent.mkdir(parents=True, exist_ok=True)
-    table = check_file(file, write, header, encoding, delimiter, bad_rows)
+    table = check_file(file, write, **asdict(strictness))
     print(format_check(table))
     _say_rejected(table.quarantined)
     if quarantine:
@@ -110,6 +120,12 @@ def check(
     if write:
         print(f"written: {write}")
 
+# %% ../../nbs/9_cli/20_learning.ipynb #3ae042b2
+_DATA = "A folder with train and test, one file, a dataset of the hub or saved on disk; or sample"
+_AGAINST = "A test file to look for leaks into; without it the test of the data set"
+_PAGE = "New folder for the page and the figures; without it the screen only"
+_BEGIN = "Whether the page shows how texts begin"
+
 # %% ../../nbs/9_cli/20_learning.ipynb #8fa0e2fa
 @with_settings(
     ["text", "label", "encoding", "delimiter", "bad_rows", "clean", "seed"],
@@ -117,26 +133,10 @@ def check(
     seed="Seed of folds and models [1122]",
 )
 def audit(
-    data:Annotated[
-        str,
-        typer.Argument(
-            help="A folder with train and test, one file, a dataset of the hub or saved on "
-            "disk; or sample"
-        ),
-    ] = "sample",
-    against:Annotated[
-        str,
-        typer.Option(
-            help="A test file to look for leaks into; without it the test of the data set"
-        ),
-    ] = "",
-    out:Annotated[
-        Optional[Path],
-        typer.Option(help="New folder for the page and the figures; without it the screen only"),
-    ] = None,
-    texts:Annotated[
-        bool, typer.Option("--texts/--no-texts", help="Whether the page shows how texts begin")
-    ] = True,
+    data:Annotated[str, typer.Argument(help=_DATA)] = "sample",
+    against:Annotated[str, typer.Option(help=_AGAINST)] = "",
+    out:Annotated[Path | None, typer.Option(help=_PAGE)] = None,
+    texts:Annotated[bool, typer.Option("--texts/--no-texts", help=_BEGIN)] = True,
     **settings,
 ):
     "Find what is wrong with a data set: copies, leaks, cues, doubtful labels."

@@ -8,14 +8,18 @@ __all__ = ['bench_training', 'bench_answering']
 # %% ../../nbs/9_cli/50_speed.ipynb #35325f16
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
+
 import typer
-from .settings import chosen_run, new_file, with_settings
+
+from .settings import FiguresFile, chosen_run, new_file, with_options, with_settings
 from ..core.config import UserError, make_config
 from ..core.machine import choose_device
 from ..core.provenance import circumstances
 from ..core.storage import save_json
+from ..core.values import as_json
 
 # %% ../../nbs/9_cli/50_speed.ipynb #6f10cebe
 def _aside(
@@ -24,18 +28,27 @@ def _aside(
     "Print a line beside the results"
     print(line, file=sys.stderr)
 
+# %% ../../nbs/9_cli/50_speed.ipynb #36610fc8
 def _write_figures(
-    path, # New file
+    path:Path, # New file
     found:dict, # What was measured
     **more, # Further facts
 ):
     "Write what was measured, with its circumstances"
-    save_json(path, found | circumstances() | more)
+    save_json(path, as_json(found) | circumstances() | more)
+
+# %% ../../nbs/9_cli/50_speed.ipynb #0b7c885b
+_Turns = Annotated[int, typer.Option(min=1, help="Runs of each side")]
+_RANDOM_BASE = (
+    "A bert-base of random weights in place of the model's; speed does not depend on the weights"
+)
+_MODEL = "minilm, a model folder, or a model id on the hub [minilm]"
+_TRAINED_ON = ["model", "data", "batch_size", "seed", "device", "precision", "threads", "force"]
 
 # %% ../../nbs/9_cli/50_speed.ipynb #9a3c46fe
 @with_settings(
-    ["model", "data", "batch_size", "seed", "device", "precision", "threads", "force"],
-    model="minilm, a model folder, or a model id on the hub [minilm]",
+    _TRAINED_ON,
+    model=_MODEL,
     data="Where the rows come from, as for newsclf train [sample]",
     batch_size="Rows a step [24]",
     precision="auto, bf16 or float32, for our side [auto]",
@@ -43,19 +56,10 @@ def _write_figures(
 )
 def bench_training(
     rows:Annotated[int, typer.Option(min=1, help="Training rows to take")] = 720,
-    turns:Annotated[int, typer.Option(min=1, help="Runs of each side")] = 3,
-    random_base:Annotated[
-        bool,
-        typer.Option(
-            "--random-base",
-            help="A bert-base of random weights in place of the model's; speed does not depend "
-            "on the weights",
-        ),
-    ] = False,
+    turns:_Turns = 3,
+    random_base:Annotated[bool, typer.Option("--random-base", help=_RANDOM_BASE)] = False,
     epochs:Annotated[float, typer.Option(help="Passes over the rows")] = 1.0,
-    output:Annotated[
-        Optional[Path], typer.Option("--output", "-o", help="JSON file for the figures")
-    ] = None,
+    output:FiguresFile = None,
     **settings,
 ):
     "Time training beside the chapter's method: default Trainer, float32, random batches."
@@ -66,7 +70,7 @@ def bench_training(
     found = bench_train(cfg, rows, turns, random_base, _aside)
     print(format_bench(found))
     if output:
-        _write_figures(output, found, seed=cfg.seed)
+        _write_figures(output, as_json(found), seed=cfg.seed)
 
 # %% ../../nbs/9_cli/50_speed.ipynb #11d72cc6
 def _run_places(
@@ -78,6 +82,7 @@ def _run_places(
 
     return bench_places(run, _aside) if exporting else [run]
 
+# %% ../../nbs/9_cli/50_speed.ipynb #189797ea
 def _random_places(
     folder, # Written to
     texts:list, # That exports are tried on
@@ -87,63 +92,90 @@ def _random_places(
     from newsclf.model.weights import minilm_folder
     from newsclf.run.bench_predict import random_classifier, trial_exports
 
-    names = ["World", "Sports", "Business", "Sci/Tech"]
-    model = random_classifier(folder, minilm_folder(), names)
+    model = random_classifier(folder, minilm_folder(), ["World", "Sports", "Business", "Sci/Tech"])
     if not exporting:
         return [model]
     return [model, *trial_exports(model, texts, Path(folder) / "export", _aside)]
 
-# %% ../../nbs/9_cli/50_speed.ipynb #5634f530
-def bench_answering(
-    model:Annotated[
-        Optional[str], typer.Option(help="A run or a saved classifier; without it the newest run")
-    ] = None,
-    data:Annotated[
-        str,
-        typer.Option(
-            help="Where the texts come from: a folder with a test file, one file, or sample"
-        ),
-    ] = "sample",
-    columns:Annotated[
-        str, typer.Option("--text", help="Columns of the text, as title,description")
-    ] = "",
-    rows:Annotated[int, typer.Option(min=8, help="Texts to take, at most")] = 1024,
-    turns:Annotated[int, typer.Option(min=1, help="Runs of each side")] = 3,
-    random_base:Annotated[
-        bool,
-        typer.Option(
-            "--random-base",
-            help="A bert-base of random weights in place of a trained model; speed does not "
-            "depend on the weights, but what it answers does, so nothing is answered again",
-        ),
-    ] = False,
-    device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")] = "auto",
-    precision:Annotated[
-        str, typer.Option(help="auto, bf16 or float32, for our side in torch")
-    ] = "auto",
-    output:Annotated[
-        Optional[Path], typer.Option("--output", "-o", help="JSON file for the figures")
-    ] = None,
-):
-    "Time answers beside transformers' pipeline, one text at a time and in batches of 32."
+# %% ../../nbs/9_cli/50_speed.ipynb #9df8e2f3
+_FROM = "Where the texts come from: a folder with a test file, one file, or sample"
+_COLUMNS = "Columns of the text, as title,description"
+
+# %% ../../nbs/9_cli/50_speed.ipynb #96a29183
+@dataclass(frozen=True)
+class _Texts:
+    "Texts to answer"
+    data:Annotated[str, typer.Option(help=_FROM)] = "sample"
+    columns:Annotated[str, typer.Option("--text", help=_COLUMNS)] = ""
+    rows:Annotated[int, typer.Option(min=8, help="Texts to take, at most")] = 1024
+
+# %% ../../nbs/9_cli/50_speed.ipynb #338fb122
+def _read(
+    source:_Texts, # As typed
+)->list[str]: # One at least
+    "Texts of a test"
     from newsclf.data.records import read_texts
     from newsclf.data.sources import find_parts
-    from newsclf.run.bench_predict import bench_predict, format_answering, our_sides
+
+    parts = find_parts(source.data)[0]
+    path = str(parts.get("test") or parts["train"])
+    texts = read_texts(path, wanted=source.columns)[:source.rows]
+    if not texts:
+        raise UserError("no texts", "at least one", source.data)
+    return texts
+
+# %% ../../nbs/9_cli/50_speed.ipynb #4772fc1b
+_RANDOM = (
+    "A bert-base of random weights in place of a trained model; speed does not "
+    "depend on the weights, but what it answers does, so nothing is answered again"
+)
+_PRECISION = "auto, bf16 or float32, for our side in torch"
+
+# %% ../../nbs/9_cli/50_speed.ipynb #ce98d4af
+@dataclass(frozen=True)
+class _Ours:
+    "What answers on our side"
+    random_base:Annotated[bool, typer.Option("--random-base", help=_RANDOM)] = False
+    device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")] = "auto"
+    precision:Annotated[str, typer.Option(help=_PRECISION)] = "auto"
+
+# %% ../../nbs/9_cli/50_speed.ipynb #c928fa89
+def _time_sides(
+    model:str|None, # As typed
+    texts:list[str], # To answer
+    ours:_Ours, # What answers
+    turns:int, # Of each side
+)->dict: # From `bench_predict`
+    "Time a model, or one of random weights, and its exports"
+    from newsclf.run.bench_predict import bench_predict, our_sides
+
+    exporting = choose_device(ours.device).name == "cpu"
+    with tempfile.TemporaryDirectory() as tmp:
+        if ours.random_base:
+            places = _random_places(tmp, texts[:128], exporting)
+        else:
+            places = _run_places(chosen_run(model), exporting)
+        sides = our_sides(places, ours.device, ours.precision, not ours.random_base)
+        return bench_predict(sides, texts, turns, say=_aside)
+
+# %% ../../nbs/9_cli/50_speed.ipynb #c61272ad
+_NEWEST = "A run or a saved classifier; without it the newest run"
+
+# %% ../../nbs/9_cli/50_speed.ipynb #5634f530
+@with_options
+def bench_answering(
+    model:Annotated[str | None, typer.Option(help=_NEWEST)] = None,
+    *,
+    texts:_Texts,
+    turns:_Turns = 3,
+    ours:_Ours,
+    output:FiguresFile = None,
+):
+    "Time answers beside transformers' pipeline, one text at a time and in batches of 32."
+    from newsclf.run.bench_predict import format_answering
 
     new_file(output)
-    parts = find_parts(data)[0]
-    texts = read_texts(str(parts.get("test") or parts["train"]), wanted=columns)[:rows]
-    if not texts:
-        raise UserError("no texts", "at least one", data)
-    exporting = choose_device(device).name == "cpu"
-    with tempfile.TemporaryDirectory() as tmp:
-        places = (
-            _random_places(tmp, texts[:128], exporting)
-            if random_base
-            else _run_places(chosen_run(model), exporting)
-        )
-        sides = our_sides(places, device, precision, not random_base)
-        found = bench_predict(sides, texts, turns, say=_aside)
+    found = _time_sides(model, _read(texts), ours, turns)
     print(format_answering(found))
     if output:
         _write_figures(output, found)

@@ -8,7 +8,9 @@ __all__ = ['fetch', 'runs', 'verify', 'doctor']
 # %% ../../nbs/9_cli/40_upkeep.ipynb #44091e3c
 from pathlib import Path
 from typing import Annotated
+
 import typer
+
 from ..core.config import UserError
 from ..core.machine import choose_device, choose_precision, machine
 from ..core.provenance import installed_version, versions
@@ -43,63 +45,65 @@ def verify(
         print(line)
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #8c61d4fc
+_NOTEBOOKS = "it matters to the notebooks' tests only"
 _BAD_PAIRS = [ # (library, versions that fail, what it means)
     ("torch", "<2.10", "newsclf is tried with torch 2.10 and later"),
     ("transformers", "<5", "the options of Trainer have other names before 5"),
     ("transformers", ">=6", "newsclf is not yet tried with transformers 6"),
-    (
-        "fastcore",
-        ">=2",
-        "nbdev 2.4.14 does not run with it; it matters to the notebooks' tests only",
-    ),
-    (
-        "execnb",
-        ">=0.2",
-        "nbdev 2.4.14 does not run with it; it matters to the notebooks' tests only",
-    ),
-    ("nbdev", ">=3", "it does not read settings.ini; it matters to the notebooks' tests only"),
+    ("fastcore", ">=2", f"nbdev 2.4.14 does not run with it; {_NOTEBOOKS}"),
+    ("execnb", ">=0.2", f"nbdev 2.4.14 does not run with it; {_NOTEBOOKS}"),
+    ("nbdev", ">=3", f"it does not read settings.ini; {_NOTEBOOKS}"),
 ]
 
+# %% ../../nbs/9_cli/40_upkeep.ipynb #13d506ec
 def _bad_versions(
-    installed:dict, # Name to version, None where not installed
+    installed:dict[str, str | None], # Name to version, None where not installed
 )->list[str]: # A line for each
     "Installed versions that are known not to work"
     from packaging.specifiers import SpecifierSet
 
-    missing = [
-        f"{name} is not installed. Type: pip install -c constraints.txt -e ."
-        for name in ("torch", "transformers")
-        if not installed.get(name)
+    again, needed = "Type: pip install -c constraints.txt -e .", ("torch", "transformers")
+    bad = [f"{name} is not installed. {again}" for name in needed if not installed.get(name)]
+    for name, spec, why in _BAD_PAIRS:
+        version = installed.get(name)
+        if version and SpecifierSet(spec).contains(version, prereleases=True):
+            bad.append(f"{name} {version}: {why}. {again}")
+    return bad
+
+# %% ../../nbs/9_cli/40_upkeep.ipynb #7d1c39ed
+def _machine_lines()->list[str]:
+    "This machine, and what would be used of it"
+    device, here = choose_device(), machine()
+    precision = choose_precision("auto", device.name)
+    units = " ".join(here.units) or "no vector units known"
+    return [
+        f"machine          {here.cpu}, {here.cores} cores, {here.memory_gb} GB, {units}",
+        f"device           {device.name} ({device.reason})",
+        f"precision        {precision.name} ({precision.reason})",
     ]
-    return missing + [
-        f"{name} {installed[name]}: {why}. Type: pip install -c constraints.txt -e ."
-        for name, spec, why in _BAD_PAIRS
-        if installed.get(name) and SpecifierSet(spec).contains(installed[name], prereleases=True)
-    ]
+
+# %% ../../nbs/9_cli/40_upkeep.ipynb #ea838dc3
+def _minilm_state()->str:
+    "Whether the base model of the sample run is there and whole"
+    from newsclf.model.weights import minilm_folder
+
+    try:
+        minilm_folder()
+    except UserError as e:
+        return str(e)
+    return "weights installed and verified"
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #a58d8bf9
 def doctor():
     "Say what is installed, which device and precision would be used, and what fails."
-    found = versions() | {
-        name: installed_version(name) for name in ("nbdev", "fastcore", "execnb")
-    }
+    notebooks = {name: installed_version(name) for name in ("nbdev", "fastcore", "execnb")}
+    found = versions() | notebooks
     for name, version in found.items():
         print(f"{name:<16} {version or 'not installed'}")
     bad = _bad_versions(found)
     if bad:
         print("\n" + "\n".join(bad))
         raise typer.Exit(1)
-    from newsclf.model.weights import minilm_folder
-
-    device, here = choose_device(), machine()
-    precision = choose_precision("auto", device.name)
-    units = " ".join(here.units) or "no vector units known"
-    print(f"\nmachine          {here.cpu}, {here.cores} cores, {here.memory_gb} GB, {units}")
-    print(f"device           {device.name} ({device.reason})")
-    print(f"precision        {precision.name} ({precision.reason})")
-    try:
-        minilm_folder()
-        print("minilm           weights installed and verified")
-    except UserError as e:
-        print(f"minilm           {e}")
+    print("\n" + "\n".join(_machine_lines()))
+    print(f"minilm           {_minilm_state()}")
     print("\nno combination that is known to fail")

@@ -9,35 +9,36 @@ __all__ = ['parse_dates', 'split_rows', 'count_repeats']
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
+
 from ..core.config import UserError, check_value
 
 # %% ../../nbs/1_data/22_splits.ipynb #37a20106
 def _random_places(df, size, seed, stratify):
-    "Places that stay, and those of a random share"
+    "Draw a random fraction: indices that stay, and those held out"
     try:
         return train_test_split(
             np.arange(len(df)), test_size=size, random_state=seed, stratify=stratify
         )
     except ValueError as e:
         reason = f"{len(df)} rows cannot be split: {str(e).rstrip('.')}"
-        do = "Add rows" + (", or use --split plain" if stratify is not None else "")
+        do = "Use --split plain, or add rows" if stratify is not None else "Add rows"
         raise UserError(reason, do=do) from None
 
 # %% ../../nbs/1_data/22_splits.ipynb #34a0be27
 def _group_classes(
-    labels:np.ndarray, # Of the rows
-    number:np.ndarray, # Of the group that each row belongs to
-)->np.ndarray: # In the order of the groups
-    "The class that is commonest in each group"
+    labels:np.ndarray, # (rows,) classes
+    number:np.ndarray, # (rows,) number of the row's group
+)->np.ndarray: # (groups,) in the order of the groups
+    "Find the most common class of each group"
     if len(set(number)) == len(number):
         return labels[np.argsort(number)]
     return pd.Series(labels).groupby(number).agg(lambda x: x.mode()[0]).to_numpy()
 
 # %% ../../nbs/1_data/22_splits.ipynb #2756da99
 def _grouped_places(df, size, seed, groups):
-    "Places that stay, and those of about a share: whole groups"
+    "Draw about a fraction in whole groups: indices that stay, and those held out"
     if groups is None:
-        raise UserError("no groups", "a group for each row")
+        raise UserError("no groups", "a group for each row", do="Pass groups=")
     number = np.unique(np.asarray(groups), return_inverse=True)[1]
     common = _group_classes(df["label"].to_numpy(), number)
     _, out = _random_places(common, size, seed, common)
@@ -46,23 +47,23 @@ def _grouped_places(df, size, seed, groups):
 
 # %% ../../nbs/1_data/22_splits.ipynb #e852e700
 def parse_dates(
-    texts:list[str], # Of a column
-)->pd.Series: # NaT for what is no date
-    "Dates in ISO 8601"
-    texts = pd.Series(texts, dtype=object)
+    texts:list[str], # Values of a column
+)->pd.DatetimeIndex: # NaT for an invalid date
+    "Parse dates in ISO 8601"
     return pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
 
 # %% ../../nbs/1_data/22_splits.ipynb #76328c1b
 def _newest_places(df, size, time):
-    "Places of the older rows, and of the newest share"
+    "Find the older rows that stay, and the newest fraction, which is held out"
     if time not in df:
-        reason = f"no column {time!r}" if time else "no column of dates"
-        raise UserError(reason, "the dates of --split time", do="Name it with --time")
+        reason = f"no column {time!r}" if time else "--split time needs a column with dates"
+        raise UserError(reason, do="Name the column with --time")
     dates = parse_dates(df[time].tolist())
     if dates.isna().any():
-        row = df[dates.isna().to_numpy()].iloc[0]
-        wanted = "a date as 2026-11-23 or 2026-11-23T08:15:00Z"
-        raise UserError(f"date {row[time]!r}", wanted, f"line {row.get('line', row.name)}")
+        row = df[dates.isna()].iloc[0]
+        wanted = "a date such as 2026-11-23 or 2026-11-23T08:15:00Z"
+        where, do = f"line {row.get('line', row.name)}", "Correct it, or use another --split"
+        raise UserError(f"invalid date {row[time]!r}", wanted, where, do)
     order, n = np.argsort(dates.to_numpy(), kind="stable"), max(1, round(size * len(df)))
     if n >= len(df):
         raise UserError(f"{len(df)} rows cannot be split", do="Add rows")
@@ -71,12 +72,12 @@ def _newest_places(df, size, time):
 # %% ../../nbs/1_data/22_splits.ipynb #272c5eac
 def split_rows(
     df:pd.DataFrame, # Rows with a column `label`
-    size:float=0.1, # Share held out
+    size:float=0.1, # Fraction held out
     kind:str="stratified", # stratified, plain, grouped or time
-    seed:int=1122, # Decides the split
-    groups=None, # A group a row, for grouped
-    time:str="", # Column of dates, for time
-)->tuple[pd.DataFrame, pd.DataFrame]: # What stays and what is held out, index counted anew
+    seed:int=1122, # Seed of the split
+    groups=None, # (rows,) group of each row, for grouped
+    time:str="", # Column with dates, for time
+)->tuple[pd.DataFrame, pd.DataFrame]: # Rows that stay and rows held out, each with a new index
     "Split rows in two"
     check_value("split", kind)
     if kind == "grouped":
@@ -90,8 +91,8 @@ def split_rows(
 # %% ../../nbs/1_data/22_splits.ipynb #5aee3622
 def count_repeats(
     df:pd.DataFrame, # Columns text and label
-)->tuple[int, int]: # Rows with the text of an earlier one; those of them with another label
-    "How many rows repeat an earlier one"
+)->tuple[int, int]: # Rows with the text of an earlier one; how many of them have another label
+    "Count the rows that repeat an earlier one"
     again = df["text"].duplicated()
     first = df.groupby("text", sort=False)["label"].transform("first")
     return int(again.sum()), int((again & (first != df["label"])).sum())

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['calibration_half', 'Temperature', 'fit_temperature', 'SetScore', 'Calibration', 'calibrate', 'uncalibrated',
-           'RawScore', 'Decisions', 'decision_figures', 'format_calibration', 'study_splits', 'format_study']
+           'RawScore', 'Decisions', 'decision_figures', 'format_calibration', 'Study', 'study_splits', 'format_study']
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #57b48e62
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_softmax, softmax
@@ -41,6 +41,7 @@ def _heated(
     "Probabilities at a temperature"
     return softmax(logits / temperature, axis=1)
 
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #94b9e91d
 def _temperature_loss(
     logits, # (rows, classes)
     labels, # (rows,)
@@ -65,7 +66,7 @@ def _temperature_ends(
     ends = []
     for far in (np.log(best) - 5, np.log(best) + 5):
         if over(far) > 0:
-            far = brentq(over, *sorted((np.log(best), far)))
+            far = cast(float, brentq(over, *sorted((np.log(best), far))))
         ends.append(float(np.exp(far)))
     return ends
 
@@ -73,45 +74,64 @@ def _temperature_ends(
 @dataclass(frozen=True)
 class Temperature:
     "What divides the logits, and what it does to the loss on the calibration rows"
-    temperature:float # Over 1 it takes confidence away
+    temperature:float # Over 1 it reduces confidence
     rows:int # Calibration rows
-    wrong:int # Wrong answers among them
+    wrong:int # Errors among them
     log_loss_before:float | None # At temperature 1
     log_loss_after:float | None # At this one
-    interval_95:list[float] | None = None # Lower and upper end, where it was fitted
-    reason:str = "" # Why it stays at 1
+    interval_95:list[float] | None = None # Lower and upper end, where no prior took part
+    reason:str = "" # Why a prior took part
     json_names:ClassVar = {"interval_95": "temperature_interval_95"}
     json_optional:ClassVar = ("interval_95", "reason")
 
-_WRONG = 10 # answers that a temperature needs to know what being wrong costs
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #13ca5285
+_WRONG = 10 # Errors with which a temperature is fitted to the rows alone
+_SPREAD = 0.35 # Of the logarithm of a temperature, before any row is seen
 
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #79b93809
 def _best_temperature(
     logits, # (rows, classes)
     labels, # (rows,)
-)->tuple[float, float]: # Temperature and its loss
-    "The temperature from 0.05 to 20 with the smallest loss"
+    spread:float=np.inf, # Of the prior on its logarithm; without one, infinite
+)->tuple[float, float]: # Temperature and its cost: log-loss, and the prior's share of it
+    "The temperature from 0.05 to 20 with the smallest cost"
+    def cost(log_t):
+        prior = log_t**2 / (2 * spread**2 * len(labels))
+        return _temperature_loss(logits, labels, np.exp(log_t)) + prior
+
     found = minimize_scalar(
-        lambda log_t: _temperature_loss(logits, labels, np.exp(log_t)),
+        cost,
         bounds=(np.log(0.05), np.log(20)),
         method="bounded",
         options=dict(xatol=1e-6),
     )
     return float(np.exp(found.x)), float(found.fun)
 
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #edf19d77
+def _few_errors(
+    wrong:int, # Errors on the calibration rows
+)->str:
+    "Why a prior took part"
+    errors = f"{wrong} error{'s' * (wrong != 1)}"
+    return f"kept near 1 by a prior, because {errors} are too few ({_WRONG} needed without it)"
+
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #7499cd28
 def fit_temperature(
     logits, # (rows, classes) on calibration rows
     labels, # (rows,) class indices
-)->Temperature: # Stays at 1, with the reason, where too few answers are wrong
-    "The temperature with the smallest log-loss"
+)->Temperature: # With the reason, where too few errors called for a prior
+    "The temperature with the smallest log-loss, kept near 1 by a prior where errors are few"
     logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     if not np.isfinite(logits).all():
         raise UserError("logits that are no numbers", "finite ones")
     rows, wrong = len(labels), int((logits.argmax(1) != labels).sum())
-    before = _temperature_loss(logits, labels, 1.0) if rows else None
+    if not rows:
+        return Temperature(1.0, 0, 0, None, None, reason="no calibration rows")
+    before = _temperature_loss(logits, labels, 1.0)
     if wrong < _WRONG:
-        reason = f"{wrong} wrong answers among {rows:,} calibration rows; {_WRONG} are needed"
-        return Temperature(1.0, rows, wrong, before, before, reason=reason)
+        best, _ = _best_temperature(logits, labels, _SPREAD)
+        after = _temperature_loss(logits, labels, best)
+        return Temperature(best, rows, wrong, before, after, reason=_few_errors(wrong))
     best, after = _best_temperature(logits, labels)
     if after >= before:
         best = 1.0
@@ -122,19 +142,19 @@ def fit_temperature(
 def _conformal_threshold(
     proba, # (rows, classes) on calibration rows
     labels, # (rows,) class indices
-    coverage:float, # Share of sets that shall hold the true label
+    coverage:float, # Fraction of sets that must contain the true label
 )->float: # Probability that a label must reach
-    "Threshold of sets that hold the true label; `UserError` where the rows cannot show so much"
+    "Threshold of conformal sets; `UserError` if the rows are too few for this coverage"
     if not 0 < coverage < 1:
-        raise UserError(f"coverage {coverage}", "between 0 and 1")
+        raise UserError(f"coverage must be between 0 and 1 (got {coverage})")
     n = len(labels)
     own = np.sort(proba[np.arange(n), labels])[::-1]
     rank = int(np.ceil((n + 1) * coverage - 1e-9))
     if rank > n:
+        least = int(np.ceil(coverage / (1 - coverage) - 1e-9))
         raise UserError(
-            f"{n} calibration rows for a coverage of {coverage:.1%}",
-            f"at least {int(np.ceil(coverage / (1 - coverage) - 1e-9))}",
-            do="Ask for a lower coverage, or set more rows aside with --validation-size",
+            f"{n} calibration rows are too few for {coverage:.1%} coverage ({least} needed)",
+            do="Choose a lower coverage, or set more rows aside with --validation-size",
         )
     return float(own[rank - 1])
 
@@ -143,23 +163,24 @@ def _conformal_sets(
     proba, # (rows, classes)
     threshold:float, # From `_conformal_threshold`
 )->np.ndarray: # (rows, classes) True for the labels in the set
-    "The labels that reach the threshold, and the likeliest"
+    "The labels that reach the threshold, and always the most likely one"
     return (proba >= threshold) | (np.arange(proba.shape[1]) == proba.argmax(1)[:, None])
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #6660bc0e
 @dataclass(frozen=True)
 class SetScore:
-    "How often sets hold the true label, and how large they are"
+    "How often sets contain the true label, and how large they are"
     rows:int # Counted
-    coverage:Estimate # Share of sets that hold the true label
-    mean_size:float # Labels a set, on average
-    single:float # Share of sets with one label
+    coverage:Estimate # Fraction of sets that contain the true label
+    mean_size:float # Labels in a set, on average
+    single:float # Fraction of sets with one label
 
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #c12183cb
 def _set_figures(
     sets, # (rows, classes) from `_conformal_sets`
     labels, # (rows,) class indices
 )->SetScore:
-    "How often sets hold the true label, and how large they are"
+    "How often sets contain the true label, and how large they are"
     rows, size = len(labels), sets.sum(1)
     held = int(sets[np.arange(rows), labels].sum())
     coverage = share_estimate(held, rows)
@@ -171,10 +192,12 @@ class Calibration:
     "What a run fits on its calibration rows"
     temperature:Temperature # The first step
     sets:dict[str, float | None] # Coverage to threshold; None where the rows are too few
-    filing:Threshold # From which articles are filed alone
+    filing:Threshold # From which articles are auto-filed
 
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #ac6b9b54
 _COVERAGES = (0.95, 0.99) # of the sets that a run keeps
 
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #ae2c79dd
 def _set_thresholds(
     proba, # (rows, classes) on calibration rows
     labels, # (rows,) class indices
@@ -194,8 +217,8 @@ def calibrate(
     labels, # (rows,) class indices
     other, # (rows, classes) logits of the other half of the validation rows
     other_labels, # (rows,) their class indices
-    precision:float=0.99, # Share of right ones among what is filed alone
-    confidence:float=0.95, # In that claim
+    precision:float=0.99, # Fraction of auto-filed predictions that must be correct
+    confidence:float=0.95, # In this guarantee
 )->Calibration:
     "Temperature, conformal sets and filing threshold"
     fit = fit_temperature(logits, labels)
@@ -211,43 +234,45 @@ def uncalibrated(
     proba, # (rows, classes) after the temperature
     temperature:float, # From `fit_temperature`
 )->np.ndarray: # (rows, classes)
-    "Probabilities as they were before the temperature"
+    "Undo the temperature"
     return softmax(temperature * np.log(np.maximum(proba, np.finfo(np.float64).tiny)), axis=1)
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #3853e27e
 @dataclass(frozen=True)
 class RawScore:
-    "Figures of the probabilities without the temperature"
+    "Metrics of the probabilities without the temperature"
     log_loss:float # Mean over rows
     brier:float # Likewise
-    reliability:Reliability # Confidence beside accuracy
+    reliability:Reliability # Confidence against accuracy
     ece:float # Expected calibration error
 
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #fee9e12b
 def _raw_score(
     proba, # (rows, classes)
     labels, # (rows,) class indices
 )->RawScore:
     "Losses and calibration error of probabilities"
     losses, bins = row_losses(proba, labels), reliability(proba, labels)
-    means = (float(losses[k].mean()) for k in ("log_loss", "brier"))
-    return RawScore(*means, bins, calibration_error(bins))
+    log_loss, brier = float(losses.log_loss.mean()), float(losses.brier.mean())
+    return RawScore(log_loss, brier, bins, calibration_error(bins))
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #a11f6383
 @dataclass(frozen=True)
 class Decisions:
-    "What calibrated decisions do on rows that took no part"
-    sets:dict[str, SetScore | None] # By the coverage asked for
-    filing:FilingScore # What is filed alone
+    "Metrics of calibrated decisions on other rows"
+    sets:dict[str, SetScore | None] # By requested coverage
+    filing:FilingScore # Auto-filing
     risk_coverage:RiskCurve # For every threshold
     before:RawScore # Without the temperature
 
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #7d186295
 def decision_figures(
     proba, # (rows, classes) of a calibrated model
     labels, # (rows,) class indices
     names:list[str], # Class names
     found:Calibration, # What was fitted
 )->Decisions:
-    "What calibrated decisions do on other rows"
+    "Measure calibrated decisions on other rows"
     sets = {
         c: None if t is None else _set_figures(_conformal_sets(proba, t), labels)
         for c, t in found.sets.items()
@@ -257,123 +282,204 @@ def decision_figures(
     return Decisions(sets, filing, risk_coverage(proba, labels), raw)
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #ce7e74b3
+def _temperature_words(
+    t:Temperature, # What was fitted
+)->str:
+    "Describe a temperature"
+    if t.log_loss_before is None:
+        return f"temperature left at 1: {t.reason}"
+    words = (
+        f"temperature {t.temperature:.3f} on {t.rows:,} calibration rows: "
+        f"log-loss {t.log_loss_before:.4f} to {t.log_loss_after:.4f}"
+    )
+    return f"{words}; {t.reason}" if t.reason else words
+
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #ad43d89e
+def _threshold_words(
+    f:Threshold, # What was fitted
+)->str:
+    "Describe a threshold and its guarantee"
+    if f.threshold is None:
+        return f"auto-filing off: {f.says}"
+    return (
+        f"auto-filing from {100 * f.threshold:.6g}% "
+        f"({f.passed:,} of {f.rows:,} calibration rows, {f.wrong} of them errors): {f.says}"
+    )
+
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #e305b588
 def format_calibration(
     found:Calibration, # What was fitted
 )->list[str]: # Lines
-    "What was fitted, in words"
-    t, f = found.temperature, found.filing
-    moved, filed = f"temperature stays at 1: {t.reason}", "filed alone: "
-    if not t.reason:
-        moved = (
-            f"temperature {t.temperature:.3f} on {t.rows:,} calibration rows: "
-            f"log-loss {t.log_loss_before:.4f} to {t.log_loss_after:.4f}"
-        )
-    if f.threshold is not None:
-        filed = (
-            f"filed alone from {100 * f.threshold:.6g}% on "
-            f"({f.passed:,} of {f.rows:,} calibration rows, {f.wrong} of them wrong): "
-        )
-    return [moved, filed + f.says]
+    "Describe what was fitted"
+    return [_temperature_words(found.temperature), _threshold_words(found.filing)]
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #339bf4db
-def _split_figures(
-    parts, # Of a split: logits and labels to fit on, of other rows, and of new ones
-    every, # Logits and labels of all rows
-    promise, # Precision asked for, and confidence in it
-)->dict: # Name to figure, None where it is not known
-    "Fit on some of the rows, count on others"
-    fit, other, new = parts
+def _filed_part(
+    new, # Logits and labels of the last fifth
+    every, # The same of all rows
+    found:Calibration, # What was fitted
+)->dict: # Name to value, None where it is not known
+    "Auto-filing on the last fifth, and its precision on all rows"
     names = [str(i) for i in range(every[0].shape[1])]
-    found = calibrate(*fit, *other, *promise)
-    t, threshold = found.temperature, found.filing.threshold
+    heat, threshold = found.temperature.temperature, found.filing.threshold
     filing, anywhere = (
-        filing_figures(_heated(z, t.temperature), y, names, threshold) for z, y in (new, every)
+        filing_figures(_heated(z, heat), y, names, threshold) for z, y in (new, every)
     )
-    rest, truth = (np.concatenate(pair) for pair in zip(other, new))
-    calm = _heated(rest, t.temperature)
-    deeds, after = decision_figures(calm, truth, names, found), _raw_score(calm, truth)
-    sets = deeds.sets.items()
     return dict(
-        temperature=t.temperature,
-        log_loss_fit_before=t.log_loss_before,
-        log_loss_fit_after=t.log_loss_after,
         share_filed=filing.share_filed.value,
         precision=filing.precision.value,
         wrong=filing.filed - filing.right,
         filed=filing.filed,
         right_everywhere=anywhere.precision.value,
+    )
+
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #afeec8f7
+def _calm_part(
+    logits, # (rows, classes) of rows that were not fitted on
+    labels, # (rows,)
+    found:Calibration, # What was fitted
+)->dict: # Name to value, None where it is not known
+    "Losses before and after the temperature, and coverage of the sets"
+    calm = _heated(logits, found.temperature.temperature)
+    names = [str(i) for i in range(logits.shape[1])]
+    deeds, after = decision_figures(calm, labels, names, found), _raw_score(calm, labels)
+    sets = {c.removeprefix("0."): s for c, s in deeds.sets.items()}
+    return dict(
         log_loss_before=deeds.before.log_loss,
         ece_before=deeds.before.ece,
         log_loss_after=after.log_loss,
         ece_after=after.ece,
-        **{f"coverage_{c}": s and s.coverage.value for c, s in sets},
-        **{f"mean_size_{c}": s and s.mean_size for c, s in sets},
+        **{f"coverage_{c}": s and s.coverage.value for c, s in sets.items()},
+        **{f"mean_size_{c}": s and s.mean_size for c, s in sets.items()},
     )
 
-# %% ../../nbs/4_evaluate/20_calibrate.ipynb #18a97e1b
-def study_splits(
-    proba, # (rows, classes) before any temperature
-    labels, # (rows,) class indices
-    splits:int=100, # How many
-    seed:int=1122, # Of the splits
-    precision:float=0.99, # Share of right ones among what is filed alone
-    confidence:float=0.95, # In that claim
-)->dict: # Means over the splits, and in how many of them the promise was not kept
-    "Fit on some of the rows, count on others, again and again"
-    rows = len(labels)
-    if rows < 100:
-        raise UserError(f"{rows} rows to study", "at least 100")
-    logits, labels = np.log(np.maximum(proba, np.finfo(np.float64).tiny)), np.asarray(labels)
-    rng, out = np.random.default_rng(seed), []
-    for _ in range(splits):
-        places = np.split(rng.permutation(rows), [2 * rows // 5, 4 * rows // 5])
-        parts = [(logits[p], labels[p]) for p in places]
-        out.append(_split_figures(parts, (logits, labels), (precision, confidence)))
-    counts = dict(
-        splits=splits,
-        rows=rows,
-        asked_precision=precision,
-        confidence=confidence,
-        filed_none=sum(o["share_filed"] == 0 for o in out),
-        short_on_new_rows=sum(_short(o["precision"], precision) for o in out),
-        short_on_all_rows=sum(_short(o["right_everywhere"], precision) for o in out),
-        loss_rose=sum(o["log_loss_fit_after"] > o["log_loss_fit_before"] for o in out),
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #9cfffd61
+def _split_figures(
+    parts, # Of a split: logits and labels to fit on, of other rows, and of new ones
+    every, # Logits and labels of all rows
+    promise, # Required precision, and confidence in it
+)->dict: # Name to value, None where it is not known
+    "Fit on some of the rows, evaluate on others"
+    fit, other, new = parts
+    found = calibrate(*fit, *other, *promise)
+    rest, truth = (np.concatenate(pair) for pair in zip(other, new, strict=True))
+    figures = dict(
+        temperature=found.temperature.temperature,
+        log_loss_fit_before=found.temperature.log_loss_before,
+        log_loss_fit_after=found.temperature.log_loss_after,
     )
-    return counts | {k: _known_mean([o[k] for o in out]) for k in out[0]}
+    return figures | _filed_part(new, every, found) | _calm_part(rest, truth, found)
 
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #a0112f94
 def _short(
-    share:float | None, # That was right
-    asked:float, # That was asked for
+    share:float | None, # Fraction that was correct
+    asked:float, # Fraction that was requested
 )->bool:
-    "Does a share fall short? An unknown one does not"
+    "Does a fraction fall short? An unknown one does not"
     return share is not None and share < asked
 
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #90f3e513
 def _known_mean(
-    values, # Figures; None where one is not known
+    values, # Numbers; None where one is not known
 )->float | None: # None where none is known
     "Mean of what is known"
     known = [v for v in values if v is not None]
     return float(np.mean(known)) if known else None
 
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #809895db
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    "Calibration over many splits of a test; means unless noted"
+    splits:int # How many
+    rows:int # That were split
+    asked_precision:float # Fraction of auto-filed predictions that must be correct
+    confidence:float # In this guarantee
+    filed_none:int # Splits in which nothing was auto-filed
+    short_on_new_rows:int # Splits that fall short on the last fifth
+    short_on_all_rows:int # Splits that fall short on all rows
+    loss_rose:int # Splits in which the temperature increased the loss
+    temperature:float
+    log_loss_fit_before:float # On the rows used for fitting
+    log_loss_fit_after:float
+    share_filed:float # Coverage on the last fifth
+    precision:float|None # Correct of these
+    wrong:float # Errors
+    filed:float # Rows auto-filed
+    right_everywhere:float|None # Precision on all rows
+    log_loss_before:float # On rows not used for fitting
+    ece_before:float
+    log_loss_after:float
+    ece_after:float
+    coverage_95:float|None=None # Fraction of sets that contain the true label
+    coverage_99:float|None=None
+    mean_size_95:float|None=None # Labels in a set
+    mean_size_99:float|None=None
+    json_names:ClassVar={
+        "coverage_95": "coverage_0.95",
+        "coverage_99": "coverage_0.99",
+        "mean_size_95": "mean_size_0.95",
+        "mean_size_99": "mean_size_0.99",
+    }
+
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #18a97e1b
+def _all_splits(
+    logits, # (rows, classes) before any temperature
+    labels, # (rows,) class indices
+    splits:int, # How many
+    seed:int, # Of the splits
+    promise, # Required precision, and confidence in it
+)->dict[str, list]: # Name to the values of the splits
+    "Fit on some of the rows, evaluate on others, for many splits"
+    rows, rng, out = len(labels), np.random.default_rng(seed), []
+    for _ in range(splits):
+        places = np.split(rng.permutation(rows), [2 * rows // 5, 4 * rows // 5])
+        parts = [(logits[p], labels[p]) for p in places]
+        out.append(_split_figures(parts, (logits, labels), promise))
+    return {k: [o[k] for o in out] for k in out[0]}
+
+# %% ../../nbs/4_evaluate/20_calibrate.ipynb #864d8c84
+def study_splits(
+    proba, # (rows, classes) before any temperature
+    labels, # (rows,) class indices
+    splits:int=100, # How many
+    seed:int=1122, # Of the splits
+    precision:float=0.99, # Fraction of auto-filed predictions that must be correct
+    confidence:float=0.95, # In this guarantee
+)->Study:
+    "Fit on some of the rows, evaluate on others, for many splits"
+    rows, labels = len(labels), np.asarray(labels)
+    if rows < 100:
+        raise UserError(f"{rows} rows are too few for a study (100 needed)")
+    logits = np.log(np.maximum(proba, np.finfo(np.float64).tiny))
+    found = _all_splits(logits, labels, splits, seed, (precision, confidence))
+    losses = zip(found["log_loss_fit_before"], found["log_loss_fit_after"], strict=True)
+    return Study(
+        splits=splits,
+        rows=rows,
+        asked_precision=precision,
+        confidence=confidence,
+        filed_none=found["share_filed"].count(0),
+        short_on_new_rows=sum(_short(p, precision) for p in found["precision"]),
+        short_on_all_rows=sum(_short(p, precision) for p in found["right_everywhere"]),
+        loss_rose=sum(after > before for before, after in losses),
+        **{k: _known_mean(v) for k, v in found.items()}, # pyright: ignore[reportArgumentType]
+    )
+
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #bb9995ec
 def format_study(
-    s:dict, # From `study_splits`
+    s:Study, # From `study_splits`
 )->list[str]: # Lines
-    "A study in words"
-    none = f" (in {s['filed_none']} splits nothing)" if s["filed_none"] else ""
-    lines = [
-        f"{s['splits']} splits of {s['rows']:,} rows: temperature {s['temperature']:.3f}, "
-        f"log-loss {s['log_loss_before']:.4f} to {s['log_loss_after']:.4f}, "
-        f"calibration error {s['ece_before']:.2%} to {s['ece_after']:.2%} "
-        "on rows that took no part"
+    "Describe a study"
+    none = f" (none in {s.filed_none} splits)" if s.filed_none else ""
+    sets = (("95%", s.coverage_95), ("99%", s.coverage_99))
+    return [
+        f"{s.splits} splits of {s.rows:,} rows: temperature {s.temperature:.3f}, "
+        f"log-loss {s.log_loss_before:.4f} to {s.log_loss_after:.4f}, "
+        f"calibration error {s.ece_before:.2%} to {s.ece_after:.2%} "
+        "on rows not used for fitting",
+        *(f"{c} sets: {held:.2%} contain the true class" for c, held in sets if held is not None),
+        f"auto-filing with {100 * s.asked_precision:g}% precision "
+        f"and {s.confidence:.0%} confidence: {s.share_filed:.1%} of the rows{none}; "
+        f"precision too low in {s.short_on_all_rows} splits on all rows, "
+        f"and in {s.short_on_new_rows} on the last fifth, which is only a sample",
     ]
-    for c in ("0.95", "0.99"):
-        if (held := s.get(f"coverage_{c}")) is not None:
-            lines.append(f"sets for {float(c):.0%}: {held:.2%} hold the true class")
-    lines.append(
-        f"filed alone, {100 * s['asked_precision']:g}% right "
-        f"with {s['confidence']:.0%} confidence: {s['share_filed']:.1%} of the rows{none}; "
-        f"falls short in {s['short_on_all_rows']} splits, counted on all rows, "
-        f"and in {s['short_on_new_rows']}, counted on the last fifth, which is itself a sample"
-    )
-    return lines

@@ -18,10 +18,10 @@ from .reliability import tied_means
 # %% ../../nbs/4_evaluate/21_filing.ipynb #ee6b6687
 def _threshold_path(
     sure, # (rows,) confidences of rows other than the calibration rows
-    right, # (rows,) were their answers right
-    precision:float, # Share of right ones among what is filed alone
+    right, # (rows,) bool: was the prediction correct
+    precision:float, # Fraction of auto-filed predictions that must be correct
 )->np.ndarray: # From strict to lenient; each lets about half a percent more pass
-    "Thresholds to test, from the one that these rows speak for most clearly"
+    "Thresholds to test, beginning with the one that has the strongest evidence"
     path = np.quantile(sure, 1 - np.arange(0.005, 1.0025, 0.005).clip(max=1))
     filed = sure >= path[:, None]
     by_luck = binom.cdf((filed & ~right).sum(1), filed.sum(1), 1 - precision)
@@ -30,12 +30,12 @@ def _threshold_path(
 # %% ../../nbs/4_evaluate/21_filing.ipynb #ecacb52b
 def _choose_threshold(
     sure, # (rows,) confidence of each calibration row
-    right, # (rows,) was the answer right
+    right, # (rows,) bool: was the prediction correct
     path, # From `_threshold_path`
-    precision:float, # Share of right ones among what is filed alone
-    confidence:float, # In that claim
-)->tuple[float | None, int, int]: # Threshold, None where none is safe; rows passed; wrong ones
-    "The most lenient threshold that is shown to be safe"
+    precision:float, # Fraction of auto-filed predictions that must be correct
+    confidence:float, # In the guarantee
+)->tuple[float | None, int, int]: # Threshold (None if none is safe); rows above it; errors
+    "The most lenient threshold that passes the test"
     found = None, 0, 0
     for threshold in path:
         filed = sure >= threshold
@@ -48,52 +48,54 @@ def _choose_threshold(
 # %% ../../nbs/4_evaluate/21_filing.ipynb #fdbca347
 @dataclass(frozen=True)
 class Threshold:
-    "Confidence from which articles are filed alone, and what can be claimed for it"
-    threshold:float | None # None: none can be shown safe
-    passed:int # Calibration rows that reach it
-    wrong:int # Wrong ones among them
+    "Confidence from which articles are auto-filed, and the guarantee for it"
+    threshold:float | None # None: no threshold is safe
+    passed:int # Calibration rows at or above it
+    wrong:int # Errors among them
     rows:int # Calibration rows
-    precision:float # Share of right ones that was asked for
-    confidence:float # In that claim
-    says:str # The claim in words
+    precision:float # Fraction that must be correct
+    confidence:float # In this guarantee
+    says:str # The guarantee in words
 
+# %% ../../nbs/4_evaluate/21_filing.ipynb #d546db23
+_KEPT = (
+    "at least {} precision, with {} confidence, "
+    "as long as new articles resemble the calibration rows"
+)
+_TOO_FEW = (
+    "{:,} calibration rows are too few to guarantee {} precision (at least {:,} needed)"
+)
+_NONE_SAFE = "no threshold guarantees {} precision with {} confidence on {:,} calibration rows"
+
+# %% ../../nbs/4_evaluate/21_filing.ipynb #d7a75a24
 def _claim(
     threshold:float | None, # From `_choose_threshold`
     rows:int, # Calibration rows
-    precision:float, # Share of right ones that was asked for
-    confidence:float, # In that claim
+    precision:float, # Fraction that must be correct
+    confidence:float, # In the guarantee
 )->str: # A sentence
-    "What can be claimed for a threshold"
-    share = f"{100 * precision:g}%"
+    "The guarantee for a threshold"
+    share, sure = f"{100 * precision:g}%", f"{100 * confidence:g}%"
     least = int(np.ceil(np.log(1 - confidence) / np.log(precision)))
     if threshold is not None:
-        return (
-            f"with {100 * confidence:g}% confidence at least {share} of what is filed alone "
-            "is right, as long as new articles are like the calibration rows"
-        )
+        return _KEPT.format(share, sure)
     if rows < least:
-        return (
-            f"{rows:,} calibration rows cannot show {share}: {least:,} without a wrong one "
-            "would be needed; all articles go to an editor"
-        )
-    return (
-        f"no threshold is shown to keep {share} with {100 * confidence:g}% confidence; "
-        "all articles go to an editor"
-    )
+        return _TOO_FEW.format(rows, share, least)
+    return _NONE_SAFE.format(share, sure, rows)
 
 # %% ../../nbs/4_evaluate/21_filing.ipynb #a7fdcf53
 def fit_filing(
     proba, # (rows, classes) on calibration rows
     labels, # (rows,) class indices
-    other, # (rows, classes) probabilities of other rows, which settle what is tested
+    other, # (rows, classes) probabilities of other rows, which choose the thresholds to test
     other_labels, # (rows,) their class indices
-    precision:float=0.99, # Share of right ones among what is filed alone
-    confidence:float=0.95, # In that claim
+    precision:float=0.99, # Fraction of auto-filed predictions that must be correct
+    confidence:float=0.95, # In this guarantee
 )->Threshold:
-    "A threshold beyond which articles may be filed alone, with what can be claimed for it"
+    "A threshold from which articles may be auto-filed, with its guarantee"
     for name, v in (("precision", precision), ("confidence", confidence)):
         if not 0.5 <= v < 1:
-            raise UserError(f"{name} {v}", "from 0.5 to below 1, as 0.99")
+            raise UserError(f"{name} must be at least 0.5 and below 1, such as 0.99 (got {v})")
     rows, found = len(labels), (None, 0, 0)
     if rows and len(other):
         path = _threshold_path(other.max(1), other.argmax(1) == other_labels, precision)
@@ -105,21 +107,22 @@ def fit_filing(
 # %% ../../nbs/4_evaluate/21_filing.ipynb #fd95d487
 @dataclass(frozen=True)
 class FilingScore:
-    "What a threshold files alone, and how often rightly"
+    "Coverage and precision of auto-filing at a threshold"
     rows:int # Articles
-    filed:int # Those that are filed alone
-    right:int # Those that are filed rightly
-    share_filed:Estimate # Filed of all
-    precision:Estimate # Right of filed
-    classes:"dict[str, FilingScore] | None" = None # The same by the label given
+    filed:int # Auto-filed
+    right:int # Auto-filed correctly
+    share_filed:Estimate # Coverage: auto-filed of all
+    precision:Estimate # Correct of auto-filed
+    classes:"dict[str, FilingScore] | None" = None # The same by predicted class
     json_optional:ClassVar = ("classes",)
 
+# %% ../../nbs/4_evaluate/21_filing.ipynb #831e8fab
 def _filing_score(
     filed, # (rows,) bool
     right, # (rows,) bool
-    classes:dict[str, FilingScore] | None=None, # By the label given
+    classes:dict[str, FilingScore] | None=None, # By predicted class
 )->FilingScore:
-    "Filed and rightly filed among some rows"
+    "Coverage and precision on some rows"
     n, f, r = len(filed), int(filed.sum()), int((filed & right).sum())
     return FilingScore(n, f, r, share_estimate(f, n), share_estimate(r, f), classes)
 
@@ -130,7 +133,7 @@ def filing_figures(
     names:list[str], # Class names
     threshold:float | None, # Of a `Threshold`
 )->FilingScore:
-    "What a threshold files alone, and how often rightly"
+    "Coverage and precision of auto-filing at a threshold"
     said = proba.argmax(1)
     right = said == labels
     filed = proba.max(1) >= (np.inf if threshold is None else threshold)
@@ -142,16 +145,17 @@ def filing_figures(
 # %% ../../nbs/4_evaluate/21_filing.ipynb #ceb74049
 @dataclass(frozen=True)
 class RiskCurve:
-    "Errors among the surest rows"
-    coverage:list[float] # Shares filed
-    risk:list[float] # Shares wrong among them
+    "Error rate of the most confident predictions"
+    coverage:list[float] # Fractions auto-filed
+    risk:list[float] # Error rates among them
     area:float # Under the curve
 
+# %% ../../nbs/4_evaluate/21_filing.ipynb #a6e95ef8
 def risk_coverage(
     proba, # (rows, classes)
     labels, # (rows,) class indices
 )->RiskCurve:
-    "Errors among the surest rows, for growing shares of them, at 200 points or fewer"
+    "Error rate of the most confident predictions, for growing fractions of the rows"
     sure, n = proba.max(1), len(labels)
     order = np.argsort(-sure, kind="stable")
     wrong = 1 - tied_means(sure, proba.argmax(1) == labels)[order]

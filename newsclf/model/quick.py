@@ -6,6 +6,8 @@
 __all__ = ['QuickBert']
 
 # %% ../../nbs/2_model/20_quick.ipynb #ced2fc77
+from typing import Any
+
 from transformers import BertModel
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import BaseModelOutput
@@ -13,18 +15,26 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.bert.modeling_bert import eager_attention_forward
 
 # %% ../../nbs/2_model/20_quick.ipynb #39115f86
-def _attend_from_cls(
-    layer, # The last layer of a `BertModel`
+def _heads_from_cls(
+    own, # Attention of the last layer
     cls, # (rows, 1, hidden) state of [CLS]
     states, # (rows, tokens, hidden) that reach it
+)->list: # Three of (rows, heads, tokens, size): queries of one token, keys, values
+    "Compute the query of `[CLS]`, and the keys and values of all tokens, by head"
+    parts = ((own.query, cls), (own.key, states), (own.value, states))
+    heads = (own.num_attention_heads, -1)
+    return [project(x).unflatten(-1, heads).transpose(1, 2) for project, x in parts]
+
+# %% ../../nbs/2_model/20_quick.ipynb #68879dd1
+def _attend_from_cls(
+    layer, # The last layer of a `BertModel`
+    cls, states, # (rows, 1, hidden) of [CLS] and (rows, tokens, hidden) of all, that reach it
     mask, # As attention takes it, or None
     kind:str, # eager, sdpa or fast
 ): # (rows, 1, hidden)
-    "What `[CLS]` reads from all tokens"
+    "Compute the attention of `[CLS]` to all tokens"
     own = layer.attention.self
-    parts = ((own.query, cls), (own.key, states), (own.value, states))
-    heads = (own.num_attention_heads, -1)
-    q, k, v = (project(x).unflatten(-1, heads).transpose(1, 2) for project, x in parts)
+    q, k, v = _heads_from_cls(own, cls, states)
     attend = ALL_ATTENTION_FUNCTIONS.get_interface(kind, eager_attention_forward)
     mask = None if mask is None else mask[:, :, :1]
     dropout = own.dropout.p if own.training else 0.0
@@ -38,7 +48,7 @@ def _cls_state(
     attention_mask=None, # (rows, tokens); None where nothing is padded
     token_type_ids=None, # (rows, tokens); None for 0 throughout
 ): # (rows, 1, hidden)
-    "The last state of `[CLS]` and of no other token"
+    "Compute the last state of `[CLS]` only"
     *layers, last = bert.encoder.layer
     states = bert.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
     states, mask = states.to(last.output.dense.weight.dtype), None
@@ -53,8 +63,18 @@ def _cls_state(
     return last.feed_forward_chunk(last.attention.output(seen, cls))
 
 # %% ../../nbs/2_model/20_quick.ipynb #8727fa13
+def _asks_for_all(
+    config, # Of the model
+    asked:dict, # Arguments beside the tokens
+)->bool:
+    "Tell whether a call or the configuration needs more than [CLS]"
+    more = config.is_decoder or config.output_hidden_states or config.output_attentions
+    known = config._attn_implementation in ("eager", "sdpa", "fast")
+    return more or not known or any(v is not None for v in asked.values())
+
+# %% ../../nbs/2_model/20_quick.ipynb #a13cd230
 class QuickBert(BertModel):
-    "`BertModel` whose last state is that of `[CLS]` alone, unless more is asked for"
+    "`BertModel` that computes only the last state of `[CLS]`, unless more is requested"
 
     def forward(
         self,
@@ -62,15 +82,8 @@ class QuickBert(BertModel):
         attention_mask=None, # (rows, tokens) 1 for tokens, 0 for padding
         token_type_ids=None, # (rows, tokens) 0 throughout for single texts
         **kwargs, # output_hidden_states and the like: then all states are computed
-    )->BaseModelOutput: # last_hidden_state (rows, 1, hidden), or of all tokens
-        if self._all_states(kwargs):
+    )->Any: # last_hidden_state (rows, 1, hidden), or of all tokens
+        if _asks_for_all(self.config, kwargs):
             return super().forward(input_ids, attention_mask, token_type_ids, **kwargs)
         state = _cls_state(self, input_ids, attention_mask, token_type_ids)
         return BaseModelOutput(last_hidden_state=state)
-
-    def _all_states(self, kwargs):
-        "Whether the call or the configuration asks for more than [CLS]"
-        c = self.config
-        asked = any(v is not None for v in kwargs.values())
-        known = c._attn_implementation in ("eager", "sdpa", "fast")
-        return asked or c.is_decoder or c.output_hidden_states or c.output_attentions or not known

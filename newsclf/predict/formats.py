@@ -12,9 +12,9 @@ import gzip
 import io
 import unicodedata
 from pathlib import Path
+
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+
 from ..core.config import UserError
 from ..data.encodings import open_bytes
 from ..data.records import Written, is_plain, json_text
@@ -23,7 +23,7 @@ from ..data.tables import DELIMITERS, FORMATS, table_format
 # %% ../../nbs/5_predict/20_formats.ipynb #5b1c01cb
 def answer_columns(
     names:list[str], # Class names
-    taken:list[str]=(), # Columns that are there
+    taken:list[str]=(), # Existing columns
 )->list[str]: # predicted, probability, p_<class>
     "Names of the new columns"
     ours = ["predicted", "probability", *(f"p_{n}" for n in names)]
@@ -38,10 +38,11 @@ def answered(
     names:list[str], # Class names
     ours:list[str], # From `answer_columns`
 )->list[dict]:
-    "Rows with their answers; probabilities to six places"
+    "Add predictions to rows; probabilities to six decimals"
     out = []
-    for record, p, b in zip(records, proba.round(6).tolist(), proba.argmax(1).tolist()):
-        out.append(record | dict(zip(ours, [names[b], p[b], *p])))
+    best = proba.argmax(1).tolist()
+    for record, p, b in zip(records, proba.round(6).tolist(), best, strict=True):
+        out.append(record | dict(zip(ours, [names[b], p[b], *p], strict=True)))
     return out
 
 # %% ../../nbs/5_predict/20_formats.ipynb #591d7e0a
@@ -50,9 +51,9 @@ def screen_lines(
     proba:np.ndarray, # (texts, classes)
     names:list[str], # Class names
 )->str:
-    "Label, probability and the beginning of each text"
+    "Format label, probability and beginning of each text"
     lines = []
-    for text, p in zip(texts, proba):
+    for text, p in zip(texts, proba, strict=True):
         head = text if len(text) <= 90 else text[:89] + "…"
         tame = "".join(c if c.isprintable() else " " for c in head)
         lines.append(f"{names[p.argmax()]:<10} {p.max():>6.1%}  {tame}\n")
@@ -62,7 +63,7 @@ def screen_lines(
 def _runs(
     value:str, # A cell
 )->bool:
-    "Whether a spreadsheet would run a cell"
+    "Would a spreadsheet run this cell?"
     for c in unicodedata.normalize("NFKC", value[:64]):
         if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf"):
             break
@@ -81,7 +82,7 @@ def _cell(
     value, # From a record
     safe:bool=False, # For spreadsheets
 )->str:
-    "A value as a cell of CSV"
+    "Format a value as a CSV cell"
     if value is None:
         return ""
     if isinstance(value, bytes):
@@ -95,25 +96,28 @@ def _cell(
 # %% ../../nbs/5_predict/20_formats.ipynb #1b7bbd73
 def output_kind(
     path, # File to write
-)->tuple[str, bool]: # Ending without .gz, and whether it is to be packed
-    "The format of the answers by the ending of the file's name"
+)->tuple[str, bool]: # Ending without .gz; compress with gzip?
+    "Output format from the file name ending"
     kind = Path(Path(path).name.lower().removesuffix(".gz")).suffix
     packed = Path(path).suffix.lower() == ".gz"
-    if kind not in FORMATS or packed and kind == ".parquet":
+    if kind not in FORMATS or (packed and kind == ".parquet"):
         raise UserError(
-            f"ending {''.join(Path(path).suffixes[-2:])!r}",
-            ", ".join(FORMATS) + ", or one of the text formats with .gz",
-            str(path),
+            f"unknown output format {''.join(Path(path).suffixes[-2:])!r}",
+            where=str(path),
+            do=f"Use one of {', '.join(FORMATS)}; text formats also with .gz",
         )
     return kind, packed
 
 # %% ../../nbs/5_predict/20_formats.ipynb #b8f7e15e
 def parquet_schema(
-    source, # The file that was read
+    source, # Input file
     columns:list[str], # Of its rows
     ours:list[str], # New columns
-)->pa.Schema:
-    "Types of the columns: those of a Parquet file stay, all others are text"
+): # A `pyarrow.Schema`
+    "Column types: kept from a Parquet input, otherwise text"
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
     if not is_plain(source) and table_format(source) == ".parquet":
         with open_bytes(source) as f:
             fields = list(pq.read_schema(f).remove_metadata())
@@ -125,9 +129,12 @@ def parquet_schema(
 # %% ../../nbs/5_predict/20_formats.ipynb #28c2f428
 def _parquet_bytes(
     records:list[dict], # Rows
-    schema:pa.Schema, # From `parquet_schema`
+    schema, # From `parquet_schema`
 )->bytes:
-    "Rows as Parquet; in a column of text every value becomes one"
+    "Format rows as Parquet; in text columns every value becomes text"
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
     texts = {f.name for f in schema if pa.types.is_string(f.type)}
 
     def fitted(name, value):
@@ -140,10 +147,10 @@ def _parquet_bytes(
 # %% ../../nbs/5_predict/20_formats.ipynb #28c2f429
 def _csv_text(
     rows, # Lists of values
-    delimiter:str, # Between them
+    delimiter:str, # Between values
     safe:bool, # For spreadsheets
 )->str:
-    "Rows as CSV"
+    "Format rows as CSV"
     how = dict(quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer = csv.writer(out := io.StringIO(), delimiter=delimiter, **how)
     writer.writerows([_cell(v, safe) for v in row] for row in rows)
@@ -151,15 +158,15 @@ def _csv_text(
 
 # %% ../../nbs/5_predict/20_formats.ipynb #28c2f42c
 def part_bytes(
-    records:list[dict], # Rows with their answers
-    columns:list[str], # Their order
+    records:list[dict], # Rows with their predictions
+    columns:list[str], # In output order
     kind:str, # Ending
     packed:bool=False, # gzip
     safe:bool=False, # Cells that a spreadsheet would run get an apostrophe
-    head:bool=False, # Does it begin with the names of the columns?
-    schema:pa.Schema | None=None, # Of Parquet
+    head:bool=False, # Write a header line?
+    schema=None, # Of Parquet, from `parquet_schema`
 )->bytes:
-    "A part of the file, the same bytes for the same rows"
+    "Bytes of a part file, the same for the same rows"
     if kind == ".parquet":
         return _parquet_bytes(records, schema)
     if kind in DELIMITERS:

@@ -7,28 +7,14 @@ __all__ = ['class_weights', 'loss_function']
 
 # %% ../../nbs/3_train/14_losses.ipynb #e2836b50
 import math
+
 import numpy as np
 import torch
 from torch import nn
+
 from ..core.config import UserError, nearest
 
 # %% ../../nbs/3_train/14_losses.ipynb #a9a7ee88
-def _read_weights(
-    wanted:str, # As Sports=2,World=0.5
-    names:list[str], # Class names in label order
-)->dict: # Class name to weight
-    "Weights by name"
-    given = dict(part.rpartition("=")[::2] for part in wanted.split(","))
-    for name, weight in given.items():
-        if name.strip() not in names:
-            found, form = f"a weight for the class {name!r}", "balanced, or weights by name as "
-            form += "Sports=2,World=0.5"
-            raise UserError(found, form, "class_weights", nearest(name, names))
-        if not _is_weight(weight):
-            found = f"the weight {weight!r} for {name}"
-            raise UserError(found, "a number over 0", "class_weights")
-    return {name.strip(): float(weight) for name, weight in given.items()}
-
 def _is_weight(
     text:str, # As written
 )->bool:
@@ -37,6 +23,40 @@ def _is_weight(
         return 0 < float(text) < math.inf
     except ValueError:
         return False
+
+# %% ../../nbs/3_train/14_losses.ipynb #3f713b44
+def _check_weight(
+    name:str, weight:str, # As written
+    names:list[str], # Class names in label order
+):
+    "Raise `UserError` for an unknown class or an invalid weight"
+    if name.strip() not in names:
+        found = f"a weight for the class {name!r}"
+        form = "balanced, or weights by name such as Sports=2,World=0.5"
+        raise UserError(found, form, "class_weights", nearest(name, names))
+    if not _is_weight(weight):
+        raise UserError(f"the weight {weight!r} for {name}", "a number over 0", "class_weights")
+
+# %% ../../nbs/3_train/14_losses.ipynb #5d74eed0
+def _read_weights(
+    wanted:str, # As Sports=2,World=0.5
+    names:list[str], # Class names in label order
+)->dict[str, float]: # Class name to weight
+    "Weights by name"
+    parts = [part.rpartition("=") for part in wanted.split(",")]
+    given = {name: weight for name, _, weight in parts}
+    for name, weight in given.items():
+        _check_weight(name, weight, names)
+    return {name.strip(): float(weight) for name, weight in given.items()}
+
+# %% ../../nbs/3_train/14_losses.ipynb #c05e07a8
+def _balanced(
+    labels, # (rows,) training labels
+    classes:int,
+)->torch.Tensor: # (classes,)
+    "Weights that give every class the same weight in all"
+    n = np.bincount(labels, minlength=classes)
+    return torch.tensor(n.sum() / (np.maximum(n, 1) * classes), dtype=torch.float32)
 
 # %% ../../nbs/3_train/14_losses.ipynb #49c63c93
 def class_weights(
@@ -48,25 +68,24 @@ def class_weights(
     if not wanted:
         return None
     if wanted == "balanced":
-        n = np.bincount(labels, minlength=len(names))
-        return torch.tensor(n.sum() / (np.maximum(n, 1) * len(names)), dtype=torch.float32)
+        return _balanced(labels, len(names))
     given = _read_weights(wanted, names)
     return torch.tensor([given.get(name, 1.0) for name in names])
 
 # %% ../../nbs/3_train/14_losses.ipynb #75fa6f50
 def loss_function(
     weights=None, # (classes,) from `class_weights`
-    smoothing:float=0.0, # Share of each target spread over all classes
+    smoothing:float=0.0, # Fraction of each target spread over all classes
 ): # For `Trainer`: from outputs, labels and the rows of the step to a loss
     "Cross-entropy, a mean over all rows of a step; the plain one where no gradient is asked for"
 
     def loss(outputs, labels, num_items_in_batch=None):
-        logits, learning = outputs["logits"].float(), torch.is_grad_enabled()
-        how = dict(reduction="sum")
-        if learning:
-            w = None if weights is None else weights.to(logits.device)
-            how |= dict(weight=w, label_smoothing=smoothing)
+        logits, weight, smooth = outputs["logits"].float(), None, 0.0
+        if torch.is_grad_enabled():
+            weight = None if weights is None else weights.to(logits.device)
+            smooth = smoothing
         rows = len(labels) if num_items_in_batch is None else num_items_in_batch
-        return nn.functional.cross_entropy(logits, labels, **how) / rows
+        cross = nn.CrossEntropyLoss(weight, reduction="sum", label_smoothing=smooth)
+        return cross(logits, labels) / rows
 
     return loss

@@ -7,10 +7,23 @@ __all__ = ['MasterAdamW', 'bare_optimizer', 'gradient_norm', 'masters_in_place']
 
 # %% ../../nbs/3_train/13_optimizer.ipynb #9e6b4343
 from contextlib import contextmanager
+
 import torch
+
 from ..model.precision import to_float32
 
 # %% ../../nbs/3_train/13_optimizer.ipynb #0b3519db
+def _copy_gradient(
+    p, # Of the model
+    master, # Of it
+):
+    "A gradient, or that there is none, for the master"
+    if p.grad is None or master.grad is None:
+        master.grad = None if p.grad is None else p.grad.float()
+    else:
+        master.grad.copy_(p.grad)
+
+# %% ../../nbs/3_train/13_optimizer.ipynb #1cbc66d9
 class MasterAdamW(torch.optim.AdamW):
     "AdamW that moves float32 masters and copies them into the model"
 
@@ -33,16 +46,6 @@ class MasterAdamW(torch.optim.AdamW):
             p.copy_(master)
         return loss
 
-def _copy_gradient(
-    p, # Of the model
-    master, # Of it
-):
-    "A gradient, or that there is none, for the master"
-    if p.grad is None or master.grad is None:
-        master.grad = None if p.grad is None else p.grad.float()
-    else:
-        master.grad.copy_(p.grad)
-
 # %% ../../nbs/3_train/13_optimizer.ipynb #01e92e08
 def bare_optimizer(
     optimizer, # As `Trainer` has it
@@ -55,11 +58,8 @@ def gradient_norm(
     parameters, # Of a model, after the backward pass
 )->torch.Tensor: # A number, in float32
     "Length of all gradients together"
-    norms = [
-        torch.linalg.vector_norm(p.grad, dtype=torch.float32)
-        for p in parameters
-        if p.grad is not None
-    ]
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norms = [torch.linalg.vector_norm(g, dtype=torch.float32) for g in gradients]
     return torch.linalg.vector_norm(torch.stack(norms))
 
 # %% ../../nbs/3_train/13_optimizer.ipynb #dafa372b

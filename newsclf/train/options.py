@@ -10,18 +10,22 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
+
 from tqdm.auto import tqdm
-from transformers import TrainingArguments
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+from transformers.training_args import OptimizerNames
+
 from ..core.config import Config, UserError, nearest
 from ..core.machine import process_rank, show_bars
+from .length import choose_steps
 
 # %% ../../nbs/3_train/10_options.ipynb #817a214e
 @dataclass(frozen=True)
 class Training:
     "A model, the rows it learns from, and how"
 
-    model:object # From `new_classifier`
-    tokenizer:object # Its tokenizer
+    model:PreTrainedModel # From `new_classifier`
+    tokenizer:PreTrainedTokenizerBase # Its tokenizer
     tokens:dict # `DatasetDict` from `tokenize_parts`
     cfg:Config # The run's configuration
     out:Path # Folder for history.jsonl
@@ -34,18 +38,15 @@ class Training:
     @property
     def names(self)->list[str]:
         "Class names in label order"
-        names = self.model.config.id2label
-        return [names[i] for i in range(self.model.config.num_labels)]
+        config = self.model.config
+        return [config.id2label[i] for i in range(config.num_labels)]
 
 # %% ../../nbs/3_train/10_options.ipynb #6aa14206
-_OWNED = dict(
+_ALIKE = ("learning_rate", "weight_decay", "max_grad_norm", "seed")
+_OWNED = {name: name for name in _ALIKE} | dict(
     output_dir="--out",
     num_train_epochs="epochs",
     per_device_train_batch_size="batch_size",
-    learning_rate="learning_rate",
-    weight_decay="weight_decay",
-    max_grad_norm="max_grad_norm",
-    seed="seed",
     use_cpu="device",
     bf16="precision",
     fp16="precision",
@@ -66,22 +67,31 @@ _CLOSED = (
 )
 
 # %% ../../nbs/3_train/10_options.ipynb #489b9c0c
+def _check_ours(
+    name:str, # Under [trainer]
+):
+    "Raise `UserError` for what newsclf decides itself"
+    place = f"{name} under [trainer]"
+    if name in _OWNED:
+        where = "Set it at the top of the file or with its flag"
+        raise UserError(place, f"{_OWNED[name]} instead", do=where)
+    if name.startswith(_CLOSED):
+        ours = "Leave it out: newsclf manages the run folder, its files and its data"
+        raise UserError(place, "options of the training itself", do=ours)
+
+# %% ../../nbs/3_train/10_options.ipynb #42dc344e
 def _check_option(
     name:str, # Under [trainer]
     value, # Likewise
 ):
     "Raise `UserError` unless it is a field of `TrainingArguments` that is free to be set"
-    known, place = {f.name: f for f in fields(TrainingArguments)}, f"{name} under [trainer]"
-    if name in _OWNED:
-        where = "Set it at the top of the file or by its flag"
-        raise UserError(place, f"{_OWNED[name]} in its place", do=where)
-    if name.startswith(_CLOSED):
-        ours = "The run folder, its files and its data are looked after by newsclf"
-        raise UserError(place, "options of the training itself", do=ours)
+    _check_ours(name)
+    known = {f.name: f for f in fields(TrainingArguments)}
     if name not in known:
         raise UserError(f"unknown option {name!r} under [trainer]", do=nearest(name, known))
     if isinstance(value, str) and type(known[name].default) in (int, float):
-        raise UserError(f"{name} = {value!r} under [trainer]", "a number")
+        must = f"{name} under [trainer] must be a number"
+        raise UserError(f"{must} (got {value!r})")
 
 # %% ../../nbs/3_train/10_options.ipynb #dc9b872a
 def _log_every(
@@ -100,27 +110,28 @@ def _from_config(
 )->dict: # Fields of `TrainingArguments`
     "What the configuration decides"
     rises = cfg.schedule == "constant" and cfg.warmup
-    return dict(
-        num_train_epochs=cfg.epochs,
-        learning_rate=cfg.learning_rate,
-        lr_scheduler_type="constant_with_warmup" if rises else cfg.schedule,
-        warmup_steps=cfg.warmup,
-        weight_decay=cfg.weight_decay,
-        max_grad_norm=cfg.max_grad_norm,
-        seed=cfg.seed,
-    )
+    schedule = "constant_with_warmup" if rises else cfg.schedule
+    told = dict(num_train_epochs=cfg.epochs, warmup_steps=cfg.warmup, lr_scheduler_type=schedule)
+    return told | {name: getattr(cfg, name) for name in _ALIKE}
 
 # %% ../../nbs/3_train/10_options.ipynb #53f173df
+def _rows_a_process(
+    batch_size:int, # Rows a step
+)->int:
+    "Rows of a step for each process"
+    ranks = process_rank()[1]
+    if batch_size % ranks:
+        must = f"--batch-size must be a multiple of {ranks}, the number of processes"
+        raise UserError(f"{must} (got {batch_size})")
+    return batch_size // ranks
+
+# %% ../../nbs/3_train/10_options.ipynb #c263ad5d
 def _sizes(
     batch_size:int, # Rows a step
     parts:int=1, # From `step_parts`
 )->dict: # Fields of `TrainingArguments`
     "Rows of a process at a time"
-    ranks = process_rank()[1]
-    if batch_size % ranks:
-        found = f"a batch of {batch_size} rows for {ranks} processes"
-        raise UserError(found, f"a multiple of {ranks}", do="Change --batch-size")
-    size = batch_size // ranks // parts
+    size = _rows_a_process(batch_size) // parts
     return dict(
         per_device_train_batch_size=size,
         gradient_accumulation_steps=parts,
@@ -128,35 +139,72 @@ def _sizes(
     )
 
 # %% ../../nbs/3_train/10_options.ipynb #da870bb7
-def _check_wishes(
+def _check_optimizer(
     args:TrainingArguments, # As they came out
-    cfg:Config, # The run's configuration
-    device:str, # From `choose_device`
     precision:str, # From `choose_precision`
 ):
-    "Raise `UserError` where options contradict each other or the machine"
+    "Raise `UserError` unless the optimizer works with bfloat16"
     if precision == "bf16" and args.optim != "adamw_torch_fused":
-        raise UserError(
-            f"optim = {args.optim.value} under [trainer]",
-            "adamw_torch_fused beside bfloat16",
-            do="Leave it out, or say --precision float32",
-        )
-    if args.torch_compile and device == "cpu" and not _compiler():
-        raise UserError(
-            "no C++ compiler",
-            "g++ or clang++, with which torch_compile works",
-            do="Install one, or leave torch_compile out of [trainer]",
-        )
-    if cfg.patience and args.eval_strategy == "no":
-        raise UserError(
-            "patience without evaluations",
-            "an eval_strategy under [trainer] that evaluates",
-            do="Leave one of the two out",
-        )
+        found = f"optim = {OptimizerNames(args.optim).value} under [trainer]"
+        do = "Leave it out, or use --precision float32"
+        raise UserError(found, "adamw_torch_fused with bfloat16", do=do)
 
-def _compiler()->bool:
-    "Whether there is a C++ compiler"
-    return any(map(shutil.which, ("c++", "g++", "clang++")))
+# %% ../../nbs/3_train/10_options.ipynb #ce533613
+def _check_compiler(
+    args:TrainingArguments, # As they came out
+    device:str, # From `choose_device`
+):
+    "Raise `UserError` if torch_compile would not find a compiler"
+    found = any(map(shutil.which, ("c++", "g++", "clang++")))
+    if args.torch_compile and device == "cpu" and not found:
+        do = "Leave torch_compile out of [trainer], or install g++ or clang++"
+        raise UserError("no C++ compiler for torch_compile", do=do)
+
+# %% ../../nbs/3_train/10_options.ipynb #551294a1
+def _check_patience(
+    args:TrainingArguments, # As they came out
+    patience:int, # From the configuration
+):
+    "Raise `UserError` for early stopping without evaluations"
+    if patience and args.eval_strategy == "no":
+        needed = "an eval_strategy under [trainer] that evaluates"
+        do = "Leave one of the two out"
+        raise UserError("patience without evaluations", needed, do=do)
+
+# %% ../../nbs/3_train/10_options.ipynb #df4cb7cc
+_ALWAYS = dict(
+    eval_strategy="epoch",
+    batch_eval_metrics=True,
+    logging_nan_inf_filter=False,
+    save_strategy="no",
+    report_to="none",
+    log_level="error",
+)
+
+# %% ../../nbs/3_train/10_options.ipynb #e8353c7a
+def _told(
+    cfg:Config, # The run's configuration
+    rows:int, # Training rows
+    device:str, # From `choose_device`
+    parts:int, # From `step_parts`
+)->dict: # Fields of `TrainingArguments`
+    "All fields that are ours, and those of [trainer] over them"
+    told = _ALWAYS | _from_config(cfg) | _sizes(cfg.batch_size, parts)
+    told |= dict(logging_steps=_log_every(rows, cfg), disable_tqdm=not show_bars())
+    told |= dict(use_cpu=device == "cpu", dataloader_pin_memory=device == "cuda")
+    return told | cfg.trainer
+
+# %% ../../nbs/3_train/10_options.ipynb #4c2e5092
+def _make_arguments(
+    out, # Folder for what Trainer might write
+    told:dict, # Fields of `TrainingArguments`
+)->TrainingArguments:
+    "Make `TrainingArguments`; its errors become a `UserError`"
+    try:
+        return TrainingArguments(str(out), **told)
+    except (ValueError, TypeError, ImportError, OSError) as e:
+        do = "Correct the table [trainer]"
+        raise UserError(f"Trainer rejects its options: {e}", do=do) from None
 
 # %% ../../nbs/3_train/10_options.ipynb #d6ef64b1
 def training_arguments(
@@ -170,33 +218,10 @@ def training_arguments(
     "The chapter's arguments, then whatever [trainer] says"
     for name, value in cfg.trainer.items():
         _check_option(name, value)
-    told = _from_config(cfg) | _sizes(cfg.batch_size, parts)
-    told |= dict(
-        eval_strategy="epoch",
-        batch_eval_metrics=True,
-        logging_steps=_log_every(rows, cfg),
-        logging_nan_inf_filter=False,
-        use_cpu=device == "cpu",
-        dataloader_pin_memory=device == "cuda",
-        save_strategy="no",
-        report_to="none",
-        log_level="error",
-        disable_tqdm=not show_bars(),
-    )
-    args = _make_arguments(out, told | cfg.trainer)
-    _check_wishes(args, cfg, device, precision)
+    args = _make_arguments(out, _told(choose_steps(cfg, rows), rows, device, parts))
+    _check_optimizer(args, precision)
+    _check_compiler(args, device)
+    _check_patience(args, cfg.patience)
     if args.n_gpu > 1:
         args._n_gpu = 1
     return args
-
-# %% ../../nbs/3_train/10_options.ipynb #4c2e5092
-def _make_arguments(
-    out, # Folder for what Trainer might write
-    told:dict, # Fields of `TrainingArguments`
-)->TrainingArguments:
-    "`TrainingArguments`, whose refusals are a `UserError`"
-    try:
-        return TrainingArguments(str(out), **told)
-    except (ValueError, TypeError, ImportError, OSError) as e:
-        do = "Correct the table [trainer]"
-        raise UserError(f"Trainer refuses its options: {e}", do=do) from None

@@ -8,19 +8,22 @@ __all__ = ['TrainingResult', 'training_json', 'fine_tune']
 # %% ../../nbs/3_train/00_training.ipynb #646125d0
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+
 import numpy as np
 import torch
+
 from ..core.config import Stopped, UserError
 from ..data.cleaning import check_cleaning
 from ..model.precision import cast_embeddings, to_bfloat16, to_float32
 from ..model.saved import save_classifier
-from .batches import LengthSampler, pad_batch, step_parts
+from .batches import LengthSampler, pad_batch, rows_read, step_parts
 from .checkpoint import Checkpoints, Saved
 from .dropout import fast_dropout
-from .history import HISTORY, KeepBest, set_callbacks
+from .history import HISTORY, Best, KeepBest, set_callbacks
+from .length import choose_steps
 from .losses import class_weights, loss_function
 from .options import Training, training_arguments
 from .resume import Keeper, ResumableTrainer, resume_rest, stop_asked
@@ -34,7 +37,7 @@ class TrainingResult:
     seconds:float # Of the training, evaluations included, also before it was resumed
     steps:int # Steps done
     parts:int # Parts a step was taken in
-    kept:dict|None=None # With patience: step, epoch and eval_loss of the weights that are kept
+    kept:Best|None=None # With patience: the evaluation whose weights are kept
     saved:Saved|None=None # Checkpoints written since this process began
     resumed:list|None=None # At which steps it was resumed
     changed:dict|None=None # What differed then, by force: name to [then, now]
@@ -78,9 +81,9 @@ def _choose_parts(
     keep:Checkpoints|None=None, # From where to go on
 )->int:
     "Parts a step is taken in"
-    cfg = training.cfg
-    if keep and keep.state and not {"batch_size", "processes"} & keep.changed.keys():
-        parts = keep.state["parts"]
+    begin, cfg = keep and keep.begin, training.cfg
+    if keep and begin and not {"batch_size", "processes"} & keep.changed.keys():
+        parts = begin.state.parts
     else:
         parts = step_parts(training.model, cfg, lengths, training.device)
     if parts > 1:
@@ -88,25 +91,28 @@ def _choose_parts(
     return parts
 
 # %% ../../nbs/3_train/00_training.ipynb #93fdce68
+def _collator(
+    training:Training, # Whose rows they are
+): # From rows to a batch
+    "`pad_batch` for the tokenizer and the device"
+    tokenizer, multiple = training.tokenizer, 8 if training.device == "cuda" else 1
+    how = dict(multiple=multiple, limit=tokenizer.model_max_length)
+    return partial(pad_batch, pad_id=tokenizer.pad_token_id, **how)
+
+# %% ../../nbs/3_train/00_training.ipynb #0a0e4469
 def _pieces(
     training:Training, # Its model on its device
     masters:dict, # From `_computing_in`
     lengths:np.ndarray, # (rows,) tokens of each row
 )->dict: # Arguments of a trainer
     "What a trainer is made of"
-    cfg, tokens, tokenizer = training.cfg, training.tokens, training.tokenizer
-    pad = partial(
-        pad_batch,
-        pad_id=tokenizer.pad_token_id,
-        multiple=8 if training.device == "cuda" else 1,
-        limit=tokenizer.model_max_length,
-    )
-    weights = class_weights(cfg.class_weights, training.names, tokens["train"]["label"][:])
+    cfg, rows = training.cfg, training.tokens["train"]
+    weights = class_weights(cfg.class_weights, training.names, rows["label"][:])
     return dict(
-        train_dataset=tokens["train"],
-        eval_dataset=tokens["validation"],
-        processing_class=tokenizer,
-        data_collator=pad,
+        train_dataset=rows,
+        eval_dataset=training.tokens["validation"],
+        processing_class=training.tokenizer,
+        data_collator=_collator(training),
         compute_metrics=training.compute_metrics,
         compute_loss_func=loss_function(weights, cfg.label_smoothing),
         sampler=LengthSampler(lengths, cfg.batch_size, cfg.seed),
@@ -125,29 +131,32 @@ def _save_model(
     save_classifier(training.model, training.tokenizer, folder, clean, cfg.truncation)
 
 # %% ../../nbs/3_train/00_training.ipynb #a5b4fa26
+def _add_keeper(
+    trainer:ResumableTrainer, # With its history
+):
+    "Checkpoints; what went before is given back where training goes on"
+    if trainer.keep.begin:
+        resume_rest(trainer, trainer.keep.begin)
+    trainer.add_callback(Keeper(trainer))
+
+# %% ../../nbs/3_train/00_training.ipynb #29baffd6
 def _add_callbacks(
     trainer:FastTrainer, # New
     training:Training, # What it trains
     best:KeepBest, # The best weights so far
-    keep:Checkpoints|None=None, # The run's checkpoints, and from where to go on
+    keep:Checkpoints|None=None, # From where to go on
 ):
     "The history, early stopping and checkpoints"
-    was = keep.state if keep else {}
-    trainer.history = set_callbacks(
-        trainer,
-        Path(training.out) / HISTORY,
-        trainer.sampler.seen,
-        training.say,
-        before=was.get("seconds", 0.0),
-        away=was.get("away", 0.0),
-    )
+    begin, before = keep and keep.begin, {}
+    if begin:
+        before = dict(before=begin.state.seconds, away=begin.state.away)
+    path, seen = Path(training.out) / HISTORY, partial(rows_read, sampler=trainer.sampler)
+    history = set_callbacks(trainer, path, seen, training.say, **before)
     if training.cfg.patience:
         trainer.add_callback(best)
-    if was:
-        resume_rest(trainer)
-        trainer.args.eval_on_start = was["evaluation_due"]
-    if keep:
-        trainer.add_callback(Keeper(trainer))
+    if isinstance(trainer, ResumableTrainer):
+        trainer.history = history
+        _add_keeper(trainer)
 
 # %% ../../nbs/3_train/00_training.ipynb #21905a93
 def _run(
@@ -155,13 +164,12 @@ def _run(
     keep:Checkpoints|None=None, # From where to go on
 ):
     "Train, from a checkpoint or from the start"
-    begin = str(keep.path) if keep and keep.state else None
     with keep.stop if keep else nullcontext():
-        trainer.train(begin)
+        trainer.train(str(keep.begin.path) if keep and keep.begin else None)
     trainer.check_loss()
     if keep and (number := stop_asked(trainer)):
         saved = "stopped after the last step, which is saved"
-        raise Stopped(f"{saved}. Go on with: {keep.command}", number)
+        raise Stopped(f"{saved}. Continue with: {keep.command}", number)
 
 # %% ../../nbs/3_train/00_training.ipynb #148307e7
 @contextmanager
@@ -173,61 +181,85 @@ def _memory_said(
     try:
         yield
     except torch.OutOfMemoryError:
-        raise UserError(
-            "the memory of the device ran out",
-            f"room for {rows} rows of {tokens} tokens",
-            do="Halve --batch-size, or lower --max-length",
-        ) from None
+        room = f"room for {rows} rows of {tokens} tokens"
+        do = "Halve --batch-size, or lower --max-length"
+        raise UserError("the memory of the device ran out", room, do=do) from None
 
 # %% ../../nbs/3_train/00_training.ipynb #04065da2
+def _make_trainer(
+    training:Training, # Its model on its device, in its precision
+    kind:type[FastTrainer], # It, or a subclass
+    pieces:dict, # From `_pieces`
+    best:KeepBest, # The best weights so far
+    parts:int, # Parts of a step
+    keep:Checkpoints|None, # The run's checkpoints
+)->FastTrainer: # With its callbacks
+    "A trainer, which saves where there are checkpoints"
+    where = training.out, training.device, training.precision
+    args = training_arguments(training.cfg, len(training.tokens["train"]), *where, parts)
+    if keep:
+        kind, save = ResumableTrainer, partial(_save_model, training)
+        pieces |= dict(keep=keep, best=best, parts=parts, save_model=save)
+    trainer = kind(training.model, args, **pieces)
+    _add_callbacks(trainer, training, best, keep)
+    return trainer
+
+# %% ../../nbs/3_train/00_training.ipynb #94021dfd
 def _train(
     training:Training, # Its model on its device, in its precision
     masters:dict, # From `_computing_in`
     best:KeepBest, # The best weights so far
-    kind:type, # `FastTrainer`, or a subclass
+    kind:type[FastTrainer], # It, or a subclass
     keep:Checkpoints|None=None, # The run's checkpoints
 )->tuple[int, int]: # Steps done; parts each was taken in
     "Put the pieces together and run"
     cfg, lengths = training.cfg, np.asarray(training.tokens["train"]["length"][:])
     if cfg.trainer.get("gradient_checkpointing"):
         training.model.gradient_checkpointing_enable()
-    parts = _choose_parts(training, lengths, keep)
-    where = training.out, training.device, training.precision
-    args = training_arguments(cfg, len(lengths), *where, parts)
-    pieces = _pieces(training, masters, lengths)
-    if keep:
-        kind, save = ResumableTrainer, partial(_save_model, training)
-        pieces |= dict(keep=keep, best=best, parts=parts, save_model=save)
-    trainer = kind(training.model, args, **pieces)
-    _add_callbacks(trainer, training, best, keep)
+    parts, pieces = _choose_parts(training, lengths, keep), _pieces(training, masters, lengths)
+    trainer = _make_trainer(training, kind, pieces, best, parts, keep)
     with _memory_said(cfg.batch_size // parts, lengths.max()):
         _run(trainer, keep)
     return trainer.state.global_step, parts
 
+# %% ../../nbs/3_train/00_training.ipynb #3dbd4d30
+@torch.no_grad()
+def _put_back(
+    model, # That was trained
+    kept:dict, # Name to tensor
+):
+    "Give a model the weights that are kept"
+    for name, p in model.named_parameters():
+        p.copy_(kept[name])
+
+# %% ../../nbs/3_train/00_training.ipynb #8a6e0dc3
+def _told(
+    keep:Checkpoints|None, # The run's checkpoints
+)->dict: # Fields of `TrainingResult`
+    "What checkpoints were written, and where training went on"
+    if keep is None:
+        return {}
+    begun = dict(resumed=keep.resumed, changed=keep.changed) if keep.begin else {}
+    return dict(saved=keep.saved) | begun
+
 # %% ../../nbs/3_train/00_training.ipynb #155b1f7a
 def fine_tune(
     training:Training, # What is trained, and how
-    kind:type=FastTrainer, # Or a subclass, as the benchmark's that keeps time
+    kind:type[FastTrainer]=FastTrainer, # Or a subclass, as the benchmark's that keeps time
     keep:Checkpoints|None=None, # Its checkpoints; without them nothing is saved on the way
 )->TrainingResult: # The model is fine-tuned in place, in float32
     "Fine-tune a model on `tokens['train']`, evaluating on `tokens['validation']`"
-    model, patience = training.model.to(training.device), training.cfg.patience
-    start, was = time.perf_counter(), keep.state if keep else {}
+    cfg = choose_steps(training.cfg, len(training.tokens["train"]))
+    training, model, patience = replace(training, cfg=cfg), training.model, cfg.patience
+    model.to(training.device)
+    start = time.perf_counter()
+    before = keep.begin.state.seconds if keep and keep.begin else 0.0
     cheap = fast_dropout(model) if training.device == "cpu" else nullcontext()
     with _computing_in(training.precision, model) as masters:
         best = KeepBest(patience, partial(_weights, model, masters), training.say)
         with cheap:
             steps, parts = _train(training, masters, best, kind, keep)
     if best.kept:
-        with torch.no_grad():
-            for name, p in model.named_parameters():
-                p.copy_(best.kept[name])
-    return TrainingResult(
-        seconds=round(time.perf_counter() - start + was.get("seconds", 0.0), 2),
-        steps=steps,
-        parts=parts,
-        kept=best.best if patience else None,
-        saved=keep.saved if keep else None,
-        resumed=keep.resumed if was else None,
-        changed=keep.changed if was else None,
-    )
+        _put_back(model, best.kept)
+    seconds, kept = round(time.perf_counter() - start + before, 2), best.best if patience else None
+    return TrainingResult(seconds, steps, parts, kept, **_told(keep))
