@@ -14,7 +14,8 @@ CLEAN = ( # Beginnings of page names, and files by their path
     "0_core/", "1_data/", "2_model/", "3_train/1", "3_train/2",
     "4_evaluate/1", "4_evaluate/2", "4_evaluate/3", "4_evaluate/4", "5_predict/1", "5_predict/2",
     "6_run/05", "6_run/09", "6_run/10", "6_run/2", "6_run/3", "6_run/4", "6_run/5",
-    "explanations/design", "explanations/broken", "tutorials/02", "CHANGELOG.md", "CONTRIBUTING.md",
+    "explanations/design", "explanations/broken", "tutorials/02",
+    "CHANGELOG.md", "CONTRIBUTING.md",
 )
 
 TEMPLATES = ROOT/"newsclf"/"evaluate"/"templates"

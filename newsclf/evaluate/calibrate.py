@@ -99,12 +99,8 @@ def _best_temperature(
         prior = log_t**2 / (2 * spread**2 * len(labels))
         return _temperature_loss(logits, labels, np.exp(log_t)) + prior
 
-    found = minimize_scalar(
-        cost,
-        bounds=(np.log(0.05), np.log(20)),
-        method="bounded",
-        options=dict(xatol=1e-6),
-    )
+    ends = np.log(0.05), np.log(20)
+    found = minimize_scalar(cost, bounds=ends, method="bounded", options=dict(xatol=1e-6))
     return float(np.exp(found.x)), float(found.fun)
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #edf19d77
@@ -222,9 +218,8 @@ def calibrate(
 )->Calibration:
     "Temperature, conformal sets and filing threshold"
     fit = fit_temperature(logits, labels)
-    proba, others = (
-        _heated(np.asarray(z, dtype=np.float64), fit.temperature) for z in (logits, other)
-    )
+    both = (np.asarray(z, dtype=np.float64) for z in (logits, other))
+    proba, others = (_heated(z, fit.temperature) for z in both)
     other_labels = np.asarray(other_labels)
     filing = fit_filing(proba, labels, others, other_labels, precision, confidence)
     return Calibration(fit, _set_thresholds(proba, labels), filing)
@@ -273,10 +268,10 @@ def decision_figures(
     found:Calibration, # What was fitted
 )->Decisions:
     "Measure calibrated decisions on other rows"
-    sets = {
-        c: None if t is None else _set_figures(_conformal_sets(proba, t), labels)
-        for c, t in found.sets.items()
-    }
+    sets = dict.fromkeys(found.sets)
+    for c, t in found.sets.items():
+        if t is not None:
+            sets[c] = _set_figures(_conformal_sets(proba, t), labels)
     filing = filing_figures(proba, labels, names, found.filing.threshold)
     raw = _raw_score(uncalibrated(proba, found.temperature.temperature), labels)
     return Decisions(sets, filing, risk_coverage(proba, labels), raw)
@@ -288,10 +283,8 @@ def _temperature_words(
     "Describe a temperature"
     if t.log_loss_before is None:
         return f"temperature left at 1: {t.reason}"
-    words = (
-        f"temperature {t.temperature:.3f} on {t.rows:,} calibration rows: "
-        f"log-loss {t.log_loss_before:.4f} to {t.log_loss_after:.4f}"
-    )
+    words = f"temperature {t.temperature:.3f} on {t.rows:,} calibration rows: "
+    words += f"log-loss {t.log_loss_before:.4f} to {t.log_loss_after:.4f}"
     return f"{words}; {t.reason}" if t.reason else words
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #ad43d89e
@@ -301,10 +294,8 @@ def _threshold_words(
     "Describe a threshold and its guarantee"
     if f.threshold is None:
         return f"auto-filing off: {f.says}"
-    return (
-        f"auto-filing from {100 * f.threshold:.6g}% "
-        f"({f.passed:,} of {f.rows:,} calibration rows, {f.wrong} of them errors): {f.says}"
-    )
+    passed = f"{f.passed:,} of {f.rows:,} calibration rows, {f.wrong} of them errors"
+    return f"auto-filing from {100 * f.threshold:.6g}% ({passed}): {f.says}"
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #e305b588
 def format_calibration(
@@ -322,9 +313,8 @@ def _filed_part(
     "Auto-filing on the last fifth, and its precision on all rows"
     names = [str(i) for i in range(every[0].shape[1])]
     heat, threshold = found.temperature.temperature, found.filing.threshold
-    filing, anywhere = (
-        filing_figures(_heated(z, heat), y, names, threshold) for z, y in (new, every)
-    )
+    pairs = ((_heated(z, heat), y) for z, y in (new, every))
+    filing, anywhere = (filing_figures(p, y, names, threshold) for p, y in pairs)
     return dict(
         share_filed=filing.share_filed.value,
         precision=filing.precision.value,

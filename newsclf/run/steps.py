@@ -41,7 +41,8 @@ from ..predict.predictor import Predictor
 from ..train.length import choice_words, choose_steps
 from ..train.losses import class_weights
 from ..train.options import Training, training_arguments
-from ..train.training import fine_tune, training_json
+from ..train.session import training_json
+from ..train.training import fine_tune
 
 # %% ../../nbs/6_run/11_steps.ipynb #e97a34ef
 @dataclass(frozen=True)
