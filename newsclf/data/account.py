@@ -68,7 +68,7 @@ class Table:
     wanted: list[str] = field(default_factory=list) # Required columns; empty for any
     named: bool = False # Whether the first row has the names; if it is bad, reading stops
     columns: list[str] = field(default_factory=list) # Names, known after the first batch
-    batches: "Iterator[Batch]" = field(default_factory=lambda: iter(()))
+    batches: Iterator = field(default_factory=lambda: iter(())) # Of `Batch`
     kept: int = 0 # Rows that passed
     quarantined: list[Rejected] = field(default_factory=list)
     facts: Facts = field(default_factory=Facts)
