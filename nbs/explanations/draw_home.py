@@ -17,7 +17,7 @@ ARTICLE = (
     "in the Gulf reopened and traders bet that supplies would rise before winter.")
 LETTER, LINE, TOP, LEFT = 9.6, 30, 96, 40 # Pixels: width of a letter at 16 px, height of a line
 SVG = """\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 {{ height }}" role="img" aria-labelledby="t">
+<svg xmlns="http://www.w3.org/2000/svg" width="960" height="{{ height }}" viewBox="0 0 960 {{ height }}" role="img" aria-labelledby="t">
 <title id="t">{{ title }}</title>
 <style>
 text { font: 16px ui-monospace, Menlo, Consolas, monospace; fill: #22211f }
