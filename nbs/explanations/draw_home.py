@@ -17,7 +17,8 @@ ARTICLE = (
     "in the Gulf reopened and traders bet that supplies would rise before winter.")
 LETTER, LINE, TOP, LEFT = 9.6, 30, 96, 40 # Pixels: width of a letter at 16 px, height of a line
 SVG = """\
-<svg xmlns="http://www.w3.org/2000/svg" width="960" height="{{ height }}" viewBox="0 0 960 {{ height }}" role="img" aria-labelledby="t">
+<svg xmlns="http://www.w3.org/2000/svg" width="960" height="{{ height }}" \
+viewBox="0 0 960 {{ height }}" role="img" aria-labelledby="t">
 <title id="t">{{ title }}</title>
 <style>
 text { font: 16px ui-monospace, Menlo, Consolas, monospace; fill: #22211f }
@@ -29,15 +30,15 @@ text { fill: #e4e0d8 } .small { fill: #a8a49b } .card { fill: #17191c; stroke: #
 </style>
 <rect class="card" x="1" y="1" width="958" height="{{ height - 2 }}" rx="6"/>
 <text class="small" x="40" y="44">an article, and the words that drove its class</text>
-{% for w in words %}<rect class="word" x="{{ w.x }}" y="{{ w.y }}" width="{{ w.width }}" height="24" \
-rx="3" opacity="{{ w.opacity }}"/>
+{% for w in words %}<rect class="word" x="{{ w.x }}" y="{{ w.y }}" width="{{ w.width }}" \
+height="24" rx="3" opacity="{{ w.opacity }}"/>
 {% endfor %}{% for line in lines %}<text x="{{ left }}" y="{{ line.y }}" \
 textLength="{{ line.width }}">{{ line.text }}</text>
 {% endfor %}<text class="small" x="640" y="44">what the model says</text>
 {% for bar in bars %}<text x="640" y="{{ bar.y }}" class="{{ bar.kind }}">{{ bar.name }}</text>
 <text x="920" y="{{ bar.y }}" text-anchor="end" class="{{ bar.kind }}">{{ bar.share }}</text>
-<rect class="{{ 'best' if bar.kind else 'bar' }}" x="640" y="{{ bar.y + 8 }}" width="{{ bar.width }}" \
-height="6" rx="3"/>
+<rect class="{{ 'best' if bar.kind else 'bar' }}" x="640" y="{{ bar.y + 8 }}" \
+width="{{ bar.width }}" height="6" rx="3"/>
 {% endfor %}</svg>
 """
 
@@ -78,7 +79,7 @@ def draw(
     best = max(zip(proba, clf.names, strict=True))
     env = jinja2.Environment(autoescape=True)
     return env.from_string(SVG).render(
-        title=f"An article that the model gives {best[1]} with {best[0]:.0%}, with the words behind it",
+        title=f"An article that the model gives {best[1]} with {best[0]:.0%}, and the words behind",
         height=TOP + 44 * len(bars), left=LEFT, words=words, lines=written, bars=bars)
 
 
