@@ -1,4 +1,4 @@
-"Checks of the notebooks: width of lines, whether stored outputs are true, which pages ran."
+"Checks of the notebooks: how they open, width of lines, whether outputs are true, which ran."
 import hashlib
 import json
 import re
@@ -9,6 +9,30 @@ from book import NBS, ROOT, pages
 WIDEST = 99
 DIGESTS = NBS/"outputs.json"
 FLAGS = {"slow", "gpu", "net"}
+
+
+TITLE = re.compile(r"# [^\n]+\n+(> [^\n]+\n?)+\Z")
+
+
+def opening(page) -> list:
+    "What is wrong with how a page opens: its title alone, then what the reader will be able to do"
+    first, *rest = page.cells or [None]
+    if first is None or not TITLE.match(first.source.rstrip() + "\n"):
+        what = "not a title and its line alone; the site drops the rest"
+        return [f"{first or page.name}: the first cell is {what}"]
+    plumbing = {"default_exp", "hide", "export", "exporti"}
+    seen = [c for c in rest if not (c.kind == "code" and plumbing & c.directives.keys())]
+    if not seen or seen[0].kind != "markdown" or not re.match(r"[\w`*!\[\"(]", seen[0].source):
+        return [f"{seen[0] if seen else page.name}: comes before a sentence for the reader"]
+    return []
+
+
+def openings() -> list:
+    "Every page opens with its title, then with sentences"
+    seen = pages()
+    bad = [fault for page in seen for fault in opening(page)]
+    print(f"{len(seen)} pages open with a title and sentences, but for {len(bad)}")
+    return bad if seen else ["no pages were seen"]
 
 
 def width() -> list:

@@ -8,6 +8,7 @@ if there is one, or if there was less to look at than expected.
     imports       between chapters downhill, within a chapter no circle
     modules       one notebook for each module, empty `__init__.py`, nothing left over
     names         no public name in two modules
+    openings      each page opens with its title alone, then sentences for the reader
     width         no line of code over 99 characters
     outputs       no error among the outputs, no code changed since they were made
     words         what we say otherwise; `words all` also looks at pages that still say it
@@ -37,7 +38,8 @@ import check_words
 CHECKS = dict(
     imports=check_modules.imports, modules=check_modules.modules_and_pages,
     names=check_modules.names, scripts=check_modules.script_faults,
-    width=check_notebooks.width, outputs=check_notebooks.outputs, record=check_notebooks.record,
+    openings=check_notebooks.openings, width=check_notebooks.width,
+    outputs=check_notebooks.outputs, record=check_notebooks.record,
     flagged=check_notebooks.flagged, count=check_notebooks.count, links=check_site.links,
     lint=check_tools.lint, types=check_tools.types, words=check_words.words)
 
