@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['set_seed', 'Choice', 'choose_device', 'bf16_gain', 'choose_precision', 'set_threads', 'free_memory', 'one_heap',
-           'processor_units', 'Machine', 'machine', 'show_bars', 'process_rank']
+           'processor_units', 'Machine', 'machine', 'silent', 'show_bars', 'process_rank']
 
 # %% ../../nbs/0_core/10_machine.ipynb #7a0e143f
 import functools
@@ -257,6 +257,12 @@ def machine() -> Machine:
         system=f"{platform.system()} {platform.machine()}",
         gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
     )
+
+# %% ../../nbs/0_core/10_machine.ipynb #51a3e002
+def silent(
+    line:str, # Ignored
+)->None:
+    "Say nothing"
 
 # %% ../../nbs/0_core/10_machine.ipynb #5d823ac4
 def show_bars() -> bool:

@@ -32,7 +32,7 @@ from newsclf.run.speed import (
 )
 
 from ..core.config import Config, UserError
-from ..core.machine import choose_device, choose_precision, set_threads
+from ..core.machine import choose_device, choose_precision, set_threads, silent
 from ..data.news import NewsData, load_news
 from ..data.tokens import tokenize_parts
 from ..model.loading import label_config
@@ -110,11 +110,6 @@ class _Turn:
     parameters:int=0 # Of the model
 
 # %% ../../nbs/6_run/50_bench_training.ipynb #6bc833f3
-def _silent(
-    line:str, # Ignored
-):
-    "Say nothing"
-
 def _time_ours(
     trial:_Trial, # What to train
     turn:int, # From 0
@@ -123,9 +118,9 @@ def _time_ours(
     set_seed(trial.cfg.seed)
     rows, parts, out = trial.rows, {}, Path(trial.folder) / f"turn-{turn}"
     out.mkdir()
-    model = model_to_train(rows.base, rows.names, trial.cfg.dropout, _silent)
+    model = model_to_train(rows.base, rows.names, trial.cfg.dropout, silent)
     given = model, rows.tokenizer, rows.tokens, trial.cfg, out, trial.device, trial.precision
-    training = Training(*given, say=_silent)
+    training = Training(*given, say=silent)
     result = fine_tune(training, kind=watched(FastTrainer, parts))
     parameters = sum(p.numel() for p in model.parameters())
     return _Turn(result.seconds, result.steps, parts, parameters)

@@ -21,6 +21,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from ..core.config import Config, check_value
+from ..core.machine import silent
 from ..core.provenance import Clock
 from newsclf.core.storage import (
     own_folder,
@@ -134,9 +135,6 @@ def _raw_news(
     return RawNews(rows, rows[:0], known, {}, {}, "rows in memory")
 
 # %% ../../nbs/6_run/15_estimator.ipynb #e877b13e
-def _silent(line:str):
-    "Say nothing"
-
 def _train(
     raw:RawNews, # From `_raw_news`
     cfg:Config, # How to train
@@ -145,7 +143,7 @@ def _train(
     "Train and save, as the command does"
     news = cut_validation(load_news(cfg, copy_groups, raw))
     parts = DatasetDict({part: rows for part, rows in news.parts.items() if part != "test"})
-    job = prepare(cfg, replace(news, parts=parts), _silent)
+    job = prepare(cfg, replace(news, parts=parts), silent)
     job, clock = replace(job, out=folder, cache=False), Clock()
     need_room(job, folder)
     train_run(job, clock, False)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.config import Config, UserError
-from ..core.machine import process_rank
+from ..core.machine import process_rank, silent
 from ..core.provenance import recorded
 from ..core.storage import own_folder, read_sealed_json, user_path
 from .runs import CHECKPOINTS, check_free, claim_folder, find_unfinished
@@ -53,16 +53,11 @@ def choose_folder(
     return RunPlace(where, None, False, rank)
 
 # %% ../../nbs/6_run/14_resuming.ipynb #252c7c08
-def _silent(
-    line:str, # For the user of the first process
-):
-    "Say nothing"
-
 def first_process(
     say:Callable, # Takes lines for the user
 )->Callable:
     "`say` in the first process, silence in the others"
-    return _silent if process_rank()[0] else say
+    return silent if process_rank()[0] else say
 
 # %% ../../nbs/6_run/14_resuming.ipynb #887583ab
 @contextmanager
