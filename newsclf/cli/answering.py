@@ -130,7 +130,7 @@ def _answer_screen(
     manner:_Manner, # How the model answers
 ):
     "Answer texts on the screen"
-    from newsclf.predict.formats import answer_columns, answered, part_bytes, screen_lines
+    from newsclf.predict.columns import answer_columns, answered, part_bytes, screen_lines
     from newsclf.predict.predictor import Predictor
 
     clf = Predictor(chosen_run(model), **asdict(manner))

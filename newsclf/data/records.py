@@ -22,7 +22,7 @@ from .account import Table, check_columns
 from .encodings import (
     BAD_CHARACTER, character_fault, check_encoding, decode_utf8, text_pieces)
 from .formats import JSON, json_row
-from .grammar import text_lines
+from .csv_rules import text_lines
 from .tables import InputFile, file_rows, first_row, input_file
 
 # %% ../../nbs/1_data/40_records.ipynb #5e22b1e7

@@ -18,7 +18,7 @@ from ..core.storage import atomic_path, user_path
 from .account import Batch, Facts, Table, format_account
 from .encodings import open_bytes, text_pieces
 from .formats import json_batches
-from .grammar import csv_rows, grammar, table_rows, whole_records
+from .csv_rules import csv_rows, grammar, table_rows, whole_records
 
 # %% ../../nbs/1_data/14_tables.ipynb #dc0bff57
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}

@@ -32,7 +32,7 @@ from newsclf.core.storage import (
     user_path,
     write_text,
 )
-from newsclf.predict.formats import (
+from newsclf.predict.columns import (
     answer_columns,
     answered,
     output_kind,
