@@ -751,7 +751,7 @@ def cost(steps="45", saves="3"):
     from datasets import Dataset, DatasetDict
     from transformers import TrainerCallback
     from newsclf.train.checkpoint import Checkpoints
-    from newsclf.train.arguments import Training
+    from newsclf.train.more_options import Training
     from newsclf.train.resume import ResumableTrainer
     from newsclf.train.training import fine_tune
     from newsclf.core.config import make_config

@@ -72,7 +72,7 @@ def ours(seed):
     from newsclf.model.tokenizers import load_tokenizer
     from newsclf.model.weights import find_model
     from newsclf.model.logits import batch_logits
-    from newsclf.train.arguments import Training
+    from newsclf.train.more_options import Training
     from newsclf.train.training import fine_tune
 
     def read(part):

@@ -37,7 +37,7 @@ def run_variant(name, data):
     from newsclf.core.machine import set_seed
     from newsclf.model.classifier import new_classifier
     from newsclf.train.batches import batch_order
-    from newsclf.train.arguments import Training
+    from newsclf.train.more_options import Training
     from newsclf.train.trainer import FastTrainer
     from newsclf.train.training import fine_tune
 

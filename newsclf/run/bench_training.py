@@ -42,7 +42,7 @@ from ..model.saved import random_base as write_base
 from ..model.tokenizers import load_tokenizer
 from ..model.weights import find_model
 from ..train.length import chapter_steps
-from ..train.arguments import Training
+from ..train.more_options import Training
 from ..train.trainer import FastTrainer
 from ..train.training import fine_tune
 

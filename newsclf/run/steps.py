@@ -40,7 +40,7 @@ from ..model.weights import find_model
 from ..predict.predictor import Predictor
 from ..train.length import choice_words, choose_steps
 from ..train.losses import class_weights
-from ..train.arguments import Training, training_arguments
+from ..train.more_options import Training, training_arguments
 from ..train.session import training_json
 from ..train.training import fine_tune
 

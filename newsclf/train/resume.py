@@ -45,7 +45,7 @@ from ..core.values import as_json
 from ..data.tokens import tokenizer_digest
 from .history import HISTORY, History, KeepBest
 from .optimizer import bare_optimizer, masters_in_place
-from .arguments import Training
+from .more_options import Training
 from .trainer import FastTrainer
 
 # %% ../../nbs/3_train/21_resume.ipynb #7a267924

@@ -26,7 +26,7 @@ from .batches import pad_batch, rows_read, step_parts
 from .checkpoint import Checkpoints, Saved
 from .dropout import fast_dropout
 from .history import HISTORY, Best, KeepBest, set_callbacks
-from .arguments import Training
+from .more_options import Training
 from .resume import Keeper, ResumableTrainer, resume_rest, stop_asked
 from .trainer import FastTrainer
 

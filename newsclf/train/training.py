@@ -12,7 +12,7 @@ from .batches import LengthSampler
 from .length import choose_steps
 from .checkpoint import Checkpoints
 from .losses import class_weights, loss_function
-from .arguments import Training, training_arguments
+from .more_options import Training, training_arguments
 from newsclf.train.session import (
     Session, TrainingResult, batch_collator, make_trainer, open_session, run_session,
     session_result)
