@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from .screen import open_screen
 from .settings import new_file, with_options, with_settings
 from ..core.config import SETTINGS, UserError, make_config
 from ..core.storage import json_lines, write_text
@@ -39,6 +40,13 @@ _ReportTexts = Annotated[bool, typer.Option(
     help="Whether the report shows articles; words and tags that recur stay in its tables",
 )]
 
+# %% ../../nbs/9_cli/20_learning.ipynb #ec5470ea
+_Verbose = Annotated[bool, typer.Option(
+    "--verbose", help="Show every line of the run, in place of one screen"
+)]
+_Quiet = Annotated[bool, typer.Option("--quiet", help="Show nothing but warnings and errors")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line")]
+
 # %% ../../nbs/9_cli/20_learning.ipynb #f12c7824
 @with_settings(SETTINGS)
 def train(
@@ -47,13 +55,17 @@ def train(
     out:_RunFolder=None,
     resume:_Resume=False,
     texts:_ReportTexts=True,
+    verbose:_Verbose=False,
+    quiet:_Quiet=False,
+    as_json:_Json=False,
     **settings,
 ):
     "Train, evaluate and save a classifier; alone it does the whole job on the bundled sample."
     cfg = make_config(preset, config, **settings)
-    from newsclf.run.job import run_job
+    with open_screen(verbose, quiet, as_json) as say:
+        from newsclf.run.job import run_job
 
-    run_job(cfg, out, resume=resume, texts=texts)
+        run_job(cfg, out, resume=resume, texts=texts, say=say)
 
 # %% ../../nbs/9_cli/20_learning.ipynb #b0fdf509
 def _say_rejected(

@@ -22,7 +22,7 @@ from ..core.provenance import installed_version
 
 # %% ../../nbs/9_cli/00_main.ipynb #f12c7823
 app = typer.Typer(
-    help="Fine-tune BERT to sort news, and use what came of it.",
+    help="Fine-tune BERT to classify news, and use the result.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -94,8 +94,8 @@ _SYSTEM = (
 
 def _system_words(
     e:OSError, # What the system says
-)->str: # For the user; empty where it is not hers to mend
-    "What a user can do about an error of the system"
+)->str: # For the user; empty where you cannot fix it
+    "Say what to do about an error of the system"
     if e.errno not in _SYSTEM:
         return ""
     do = _SYSTEM[e.errno]
@@ -125,7 +125,7 @@ def main():
         if isinstance(e, OSError) and (words := _system_words(e)):
             _fail(words, 2)
         _fail(
-            f"unexpected {type(e).__name__}: {e}. This is a mistake of newsclf; "
-            "the same command with --debug shows where.",
+            f"unexpected {type(e).__name__}: {e}. This is a bug in newsclf. "
+            "Run the command again with --debug and report it.",
             1,
         )

@@ -12,6 +12,7 @@ import numpy as np
 from datasets import DatasetDict
 
 from ..core.config import Config
+from ..core.events import DataRead, Detail, Event
 from ..data.duplicates import copy_groups
 from ..data.news import NewsData, load_news
 from ..evaluate.calibrate import calibration_half
@@ -68,13 +69,26 @@ def _data_lines(
     counts = [f"{part} rows: {len(rows):,}" for part, rows in news.parts.items()]
     return [f"data: {news.kind}; classes {', '.join(news.names)}", *news.notes, *counts]
 
+# %% ../../nbs/6_run/05_dataset.ipynb #84744e95
+def _data_facts(
+    news:NewsData, # Read and cut
+)->DataRead:
+    "State what was read"
+    rows = {part: len(rows) for part, rows in news.parts.items()}
+    quarantined = sum(a.quarantined for a in news.accounts.values())
+    return DataRead(news.kind, list(news.names), rows, quarantined)
+
 # %% ../../nbs/6_run/05_dataset.ipynb #a2b9bb47
 def load_rows(
     cfg:Config, # The run's configuration
     say, # Function that shows a line
 )->NewsData:
     "Read the data, split the validation rows, and say what was read"
-    news = cut_validation(load_news(cfg, copy_groups))
-    for line in _data_lines(news):
-        say(line)
+    read = load_news(cfg, copy_groups)
+    news = cut_validation(read)
+    left_out = news.notes[len(read.notes):]
+    head, *lines = _data_lines(news)
+    say(Event(head, _data_facts(news)))
+    for line in lines:
+        say(line if line in left_out else Detail(line))
     return news

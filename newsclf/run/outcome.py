@@ -8,15 +8,18 @@ __all__ = ['Outcome', 'evaluate_run', 'run_report', 'closing_words']
 # %% ../../nbs/6_run/12_outcome.ipynb #864dcd80
 import shlex
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 from ..core.config import UserError
+from ..core.events import ClassRow, Event, Finished, Tested
 from ..core.machine import show_bars
 from ..core.storage import file_digest, write_text
 from ..data.audit import AuditOptions, audit_news
 from ..data.duplicates import CopyFindings, copy_findings, labelled_texts
 from ..evaluate.calibrate import Calibration, format_calibration
+from ..evaluate.compare import BriefComparison
 from ..evaluate.figures import Metrics, write_metrics
 from ..evaluate.holdout import Looks, format_looks, record_look
 from ..evaluate.manifest import Manifest
@@ -162,36 +165,105 @@ def run_report(
 def _copy_words(
     metrics:Metrics, # Of a run
 )->list[str]:
-    "Accuracy without near copies, in words"
+    "State accuracy without near-duplicates"
     test, bare = metrics.tested.test, metrics.tested.without_copies
     if not bare:
         return []
-    share = bare.accuracy
+    rate, near = bare.accuracy, test.rows - bare.rows
     return [
-        f"without the {test.rows - bare.rows:,} test rows that have a near copy "
-        f"in training: {share.value:.2%} ({share.low:.2%} to {share.high:.2%})"
+        f"without the {near:,} test rows that have a near-duplicate in training: "
+        f"{rate.value:.2%} ({rate.low:.2%} to {rate.high:.2%})"
     ]
 
 # %% ../../nbs/6_run/12_outcome.ipynb #c323deab
 def _linear_words(
     metrics:Metrics, # Of a run
 )->list[str]:
-    "A linear model's accuracy, and by how much this one is better, in words"
+    "Compare with a linear model, in words"
     if not metrics.linear:
         return []
     theirs = metrics.linear.accuracy.a
-    return [f"beside it a linear model, {theirs:.2%} right: {metrics.linear.verdict}"]
+    return [f"linear model: accuracy {theirs:.2%}; {metrics.linear.verdict}"]
+
+# %% ../../nbs/6_run/12_outcome.ipynb #5b5dc97d
+def _difference_words(
+    found:BriefComparison | None, # With the linear model; None where there is none
+)->str:
+    "Say whether the model is better than the linear one"
+    if not found:
+        return ""
+    both = found.accuracy
+    low, high = (100 * x for x in both.interval_95)
+    points = 100 * both.difference
+    if found.better is None:
+        return f"the difference of {points:.1f} points may be chance ({low:.1f} to {high:.1f})"
+    if found.better:
+        return f"this model is better by {points:.1f} points ({low:.1f} to {high:.1f})"
+    return f"better than this model by {-points:.1f} points ({-high:.1f} to {-low:.1f})"
+
+# %% ../../nbs/6_run/12_outcome.ipynb #e2e1ebee
+def _class_rows(
+    metrics:Metrics, # Of a run
+)->list[ClassRow]:
+    "List the classes with their metrics"
+    return [
+        ClassRow(name, c.precision.value, c.recall.value, c.f1.value, c.support)
+        for name, c in metrics.tested.test.classes.items()
+    ]
+
+# %% ../../nbs/6_run/12_outcome.ipynb #f1766478
+def _filing_words(
+    metrics:Metrics, # Of a run
+)->str:
+    "Say whether predictions may be filed without review, on this test"
+    result, fitted = metrics.tested, metrics.calibration
+    if not fitted:
+        return ""
+    words = format_calibration(fitted)[1]
+    if result.filing and result.filing.filed:
+        words = decision_words(result)[0]
+    return words.removeprefix("auto-filing").lstrip(" :")
+
+# %% ../../nbs/6_run/12_outcome.ipynb #ef4d3e28
+def _tested_facts(
+    outcome:Outcome, # From `evaluate_run`
+)->Tested:
+    "State how good the model is"
+    metrics = outcome.metrics
+    test, linear = metrics.tested.test, metrics.linear
+    looked = format_looks(outcome.looks) if outcome.looks.looks > 1 else ""
+    return Tested(
+        accuracy=test.accuracy,
+        right=test.right,
+        rows=test.rows,
+        macro_f1=test.macro_f1,
+        linear=linear.accuracy.a if linear else None,
+        difference=_difference_words(linear),
+        filing=_filing_words(metrics),
+        classes=_class_rows(metrics),
+        notes=[*_copy_words(metrics), *test.notes, *looked.splitlines()],
+    )
+
+# %% ../../nbs/6_run/12_outcome.ipynb #0ea96f52
+def _next_command(
+    out, # The run folder
+)->str:
+    "Give a command to try the model with"
+    newest = Path(out).parent == Path("runs") # the one that `predict` takes by itself
+    model = "" if newest else f"--model {shlex.quote(str(out))} "
+    return f'newsclf predict {model}"Oil slips as tankers return to port"'
 
 # %% ../../nbs/6_run/12_outcome.ipynb #493b0570
 def closing_words(
     outcome:Outcome, # From `evaluate_run`
     out, # The run folder
     seconds:dict[str, float], # Of each phase
-)->str:
-    "The report, where things lie, and what to try next"
+)->Event:
+    "Say how good the model is, where things are, and what to try next"
     metrics, took = outcome.metrics, sum(seconds.values())
-    model = shlex.quote(str(out))
-    return "\n".join([
+    next_ = _next_command(out)
+    facts = Finished(_tested_facts(outcome), str(out), f"{out}/report.html", took, next_)
+    return Event("\n".join([
         f"\ntest {format_report(metrics.tested.test)}",
         *_copy_words(metrics),
         *_linear_words(metrics),
@@ -200,7 +272,7 @@ def closing_words(
         "",
         f"model: {out}/model",
         f"report: {out}/report.html",
-        f"figures: {out}/metrics.json, predictions.parquet, manifest.json",
+        f"metrics: {out}/metrics.json, predictions.parquet, manifest.json",
         f"time: {took:.0f} s, of which training {seconds['train']:.0f} s\n",
-        f'next: newsclf predict --model {model} "Oil slips as tankers return to port"',
-    ])
+        f"next: {next_}",
+    ]), facts)

@@ -16,6 +16,7 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from ..core.config import Config, UserError
+from ..core.events import Detail, Event, ModelReady, Note
 from newsclf.core.machine import (
     Choice,
     choose_device,
@@ -24,6 +25,7 @@ from newsclf.core.machine import (
     set_seed,
     set_threads,
 )
+from ..core.provenance import without_path
 from ..core.storage import write_text
 from ..core.values import as_json
 from ..data.cleaning import check_cleaning
@@ -64,14 +66,14 @@ def _choose_machine(
     cfg:Config, # The run's configuration
     say:Callable, # Takes lines for the user
 )->tuple[Choice, Choice]: # Device and precision
-    "Device, precision and threads, with their reasons"
+    "Choose device, precision and threads, and say why"
     device = choose_device(cfg.device)
     precision = choose_precision(cfg.precision, device.name, cfg.force)
-    say(
+    say(Detail(
         f"device: {device.name} ({device.reason})\n"
         f"precision: {precision.name} ({precision.reason})\n"
         f"threads: {set_threads(cfg.threads)}\nrandom seed: {cfg.seed}"
-    )
+    ))
     return device, precision
 
 # %% ../../nbs/6_run/11_steps.ipynb #3c51a041
@@ -94,8 +96,19 @@ def _choose_length(
 )->Config: # With numbers for epochs and batch size
     "Epochs and batch size, which stay the same from here on"
     if words := choice_words(cfg, rows):
-        say(words)
+        say(Event(words, Note("training", words)))
     return choose_steps(cfg, rows)
+
+# %% ../../nbs/6_run/11_steps.ipynb #6098fd27
+def _model_facts(
+    cfg:Config, # The run's configuration
+    model:PreTrainedModel, # On the CPU still
+    device:Choice, # To compute on
+    precision:Choice, # To compute in
+)->ModelReady:
+    "State what will be trained, and where"
+    size = sum(p.numel() for p in model.parameters())
+    return ModelReady(without_path(cfg.model), size, device.name, precision.name)
 
 # %% ../../nbs/6_run/11_steps.ipynb #1ebcfd6f
 def prepare(
@@ -103,14 +116,16 @@ def prepare(
     news:NewsData, # From `load_rows`
     say:Callable=print, # Takes lines for the user
 )->Job: # Without a folder
-    "All that comes before training, refusing what cannot work"
+    "Get ready to train; refuse what cannot work before it begins"
     device, precision = _choose_machine(cfg, say)
     cfg = _choose_length(cfg, len(news.parts["train"]), say)
     _check_options(cfg, news, device, precision)
     base = find_model(cfg.model, cfg.revision)
     tokenizer = load_tokenizer(base, cfg.max_length)
     set_seed(cfg.seed)
-    model = model_to_train(base, news.names, cfg.dropout, say)
+    lines = []
+    model = model_to_train(base, news.names, cfg.dropout, lines.append)
+    say(Event("\n".join(lines), _model_facts(cfg, model, device, precision)))
     if rank := process_rank()[0]:
         set_seed(cfg.seed + rank) # the same weights, dropout of its own
     return Job(cfg, news, device, precision, base, tokenizer, model, say)
@@ -138,6 +153,16 @@ def _length_words(
         f"and keep their {truncation}"
     )
 
+# %% ../../nbs/6_run/11_steps.ipynb #2c9bae39
+def _cut_words(
+    lengths:np.ndarray, # (rows,) tokens of each text
+    limit:int, # Longest text in tokens
+    truncation:str, # What a text that is too long keeps
+)->str:
+    "Say how many texts are cut, in a sentence"
+    cut = (lengths > limit).sum()
+    return f"{cut:,} of {len(lengths):,} are cut to {limit} tokens, keeping the {truncation}"
+
 # %% ../../nbs/6_run/11_steps.ipynb #49b7bf40
 def tokenize_rows(
     news:NewsData, # With all its parts
@@ -146,14 +171,17 @@ def tokenize_rows(
     say:Callable=print, # Takes lines for the user
     cache:bool=True, # Keep them for the next run?
 )->dict: # `DatasetDict` of token ids
-    "Token ids of all parts, and a word on what was cut"
+    "Tokenize all parts, and say what was cut"
     limit = tokenizer.model_max_length
     tokens = tokenize_parts(news.parts, tokenizer, limit, truncation, cache)
     lengths = {part: np.array(rows["whole_length"][:]) for part, rows in tokens.items()}
-    say(_length_words(np.concatenate(list(lengths.values())), limit, truncation))
+    every = np.concatenate(list(lengths.values()))
+    said = _length_words(every, limit, truncation)
+    cut = Note("long texts", _cut_words(every, limit, truncation))
+    say(Event(said, cut) if (every > limit).any() else Detail(said))
     for part, rows in news.parts.items():
         if lines := _long_rows(rows["line"], lengths[part], limit):
-            say(f"  longer texts of {part}: lines {lines}")
+            say(Detail(f"  longer texts of {part}: lines {lines}"))
     return tokens
 
 # %% ../../nbs/6_run/11_steps.ipynb #e548196c
@@ -209,7 +237,7 @@ def calibrate_model(
     found = calibrate(*fitted, *other, job.cfg.file_precision, job.cfg.file_confidence)
     fold_temperature(job.model, found.temperature.temperature)
     for line in format_calibration(found):
-        job.say(line)
+        job.say(Detail(line))
     return found
 
 # %% ../../nbs/6_run/11_steps.ipynb #ed7a7eb3
@@ -228,22 +256,22 @@ def _check_finite(
 def _half_words(
     found:PrecisionError, # From `measure_half`
 )->str:
-    "How far a model is off in bfloat16, in a line"
+    "Describe the check in bfloat16 in a line"
+    changed = f"{found.flips:,} label{'s' * (found.flips != 1)} changed"
     return (
-        f"in bfloat16, on {found.rows:,} validation rows: {found.flips:,} other labels; "
-        f"the lead of a class is off by {found.logit_error:.3f} at most, "
-        f"a probability by {found.probability_error:.3f}"
+        f"bfloat16 check on {found.rows:,} validation rows: {changed}, "
+        f"largest margin error {found.logit_error:.3f}"
     )
 
 # %% ../../nbs/6_run/11_steps.ipynb #6ebf04da
 def state_half(
     job:Job, # With a trained model
 )->PrecisionError:
-    "How far the model is off in bfloat16"
+    "Check how far predictions in bfloat16 differ"
     most = 1000 if job.precision.name == "bf16" else 200
     texts = job.news.parts["validation"]["text"][:most]
     found = measure_half(job.model, job.tokenizer, texts, job.cfg.truncation)
-    job.say(_half_words(found))
+    job.say(Detail(_half_words(found)))
     return found
 
 # %% ../../nbs/6_run/11_steps.ipynb #17685792
@@ -275,6 +303,6 @@ def save_and_compare(
     save_classifier(job.model, job.tokenizer, path, *how, as_json(calibration), half)
     predictor = Predictor(path, job.device.name, "float32")
     gap = _same_answers(job.model, predictor, texts)
-    found = f"probabilities differ by {gap:.0e} at most"
-    job.say(f"saved, opened again and compared on {len(texts)} rows: {found}")
+    found = f"probabilities differ by at most {gap:.0e}"
+    job.say(Detail(f"saved, reloaded and compared on {len(texts)} rows: {found}"))
     return predictor, gap

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
 from transformers.utils.import_utils import is_in_notebook
 
+from ..core.events import Evaluated, Event, Logged, Screen, step_of
 from ..core.machine import show_bars
 
 # %% ../../nbs/3_train/15_history.ipynb #8158b914
@@ -79,9 +80,13 @@ def _format_evaluation(
 # %% ../../nbs/3_train/15_history.ipynb #d214c9f3
 def _format_entry(
     entry:dict, # From `_log_entry`
-)->str: # For the screen
-    "A line of the history in words"
-    return (_format_evaluation if "eval_loss" in entry else _format_progress)(**entry)
+)->Event: # For the screen
+    "Put a line of the history in words"
+    if "eval_loss" in entry:
+        facts = Evaluated(entry["epoch"], entry["eval_loss"], entry.get("eval_accuracy"))
+        return Event(_format_evaluation(**entry), facts)
+    facts = Logged(entry["step"], entry["steps"], entry["loss"], entry["seconds"])
+    return Event(_format_progress(**entry), facts)
 
 # %% ../../nbs/3_train/15_history.ipynb #6f32839f
 HISTORY = "history.jsonl"
@@ -115,6 +120,11 @@ class History(TrainerCallback):
     def seconds(self):
         return time.perf_counter() - self.start
 
+    def on_step_end(self, args, state, control, **kwargs):
+        if isinstance(self.say, Screen):
+            how = state.global_step, state.max_steps, args.num_train_epochs
+            self.say.advance(step_of(*how, self.seconds()))
+
     def on_log(self, args, state, control, logs, **kwargs):
         if math.isnan(self.start): # an evaluation without a training
             return
@@ -137,11 +147,12 @@ class _Bar(ProgressCallback):
 # %% ../../nbs/3_train/15_history.ipynb #b1fc5ac4
 def _replace_printing(
     trainer:Trainer, # New
+    say=None, # Takes lines; a `Screen` draws its own bar
 ):
     "Take Trainer's own lines away; the bar stays where bars are shown"
     for own in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(own)
-    if show_bars():
+    if show_bars() and not isinstance(say, Screen):
         trainer.add_callback(_Bar)
 
 # %% ../../nbs/3_train/15_history.ipynb #e7197d9c
@@ -153,9 +164,9 @@ def set_callbacks(
     **before, # Seconds before and away, as `History` takes them
 )->History:
     "Replace Trainer's own printing by the history"
-    notebook = is_in_notebook() and show_bars()
+    notebook = is_in_notebook() and show_bars() and not isinstance(say, Screen)
     if not notebook:
-        _replace_printing(trainer)
+        _replace_printing(trainer, say)
     history = History(path, seen, None if notebook else say, **before)
     trainer.add_callback(history)
     return history
