@@ -18,6 +18,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
+
 from newsclf.core.config import Config, UserError
 from newsclf.core.provenance import circumstances, command_line
 from newsclf.core.values import as_json

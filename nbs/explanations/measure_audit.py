@@ -16,7 +16,6 @@ from newsclf.data.duplicates import copy_groups, near_copies, text_words
 from newsclf.data.linear import label_doubt, linear_baseline, out_of_fold, text_features
 from newsclf.run.audits import read_for_audit, run_audit
 
-
 def edit_text(text, rng, words):
     "A near copy as an editor makes it: words dropped, replaced or moved, a dateline, an entity"
     out, share = text.split(), rng.uniform(0.01, 0.15)
@@ -61,7 +60,7 @@ def planted_found(texts, n=1000, seed=1122):
     copies, rows = plant_copies(texts, n, seed)
     both = [*texts, *copies]
     i, j, _ = near_copies(both)
-    reported = set(zip(i.tolist(), j.tolist()))
+    reported = set(zip(i.tolist(), j.tolist(), strict=True))
     pairs = [(int(a), len(texts) + k) for k, a in enumerate(rows)]
     due = [(a, b) for a, b in pairs if similar(both[a], both[b]) >= 0.5]
     return dict(

@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from newsclf.evaluate.calibrate import study_splits, uncalibrated
-from newsclf.evaluate.reliability import calibration_error, reliability
 from newsclf.core.provenance import circumstances
 from newsclf.core.values import as_json
-
+from newsclf.evaluate.calibrate import study_splits, uncalibrated
+from newsclf.evaluate.reliability import calibration_error, reliability
 
 def obvious(proba, labels, splits, seed, precision):
     "In how many splits the lowest threshold that was good enough on one half is not on the other"
@@ -66,11 +65,12 @@ def ways(run, data, raw, labels, temperature):
     "Calibration error on the test by other ways: one temperature for both halves of validation, a matrix for the logits, and what no way may do, a temperature fitted on the test"
     from scipy.special import softmax
     from sklearn.linear_model import LogisticRegression
-    from newsclf.evaluate.calibrate import fit_temperature
+
     from newsclf.core.config import make_config
-    from newsclf.data.news import load_news
-    from newsclf.predict.predictor import Predictor
     from newsclf.data.duplicates import copy_groups
+    from newsclf.data.news import load_news
+    from newsclf.evaluate.calibrate import fit_temperature
+    from newsclf.predict.predictor import Predictor
     from newsclf.run.dataset import cut_validation
 
     news, clf = (

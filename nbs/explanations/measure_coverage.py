@@ -16,10 +16,10 @@ import numpy as np
 from scipy import optimize, special, stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from newsclf.core.provenance import circumstances
 from newsclf.evaluate.intervals import effective_interval, log_t_ends, share_interval, smoothed
 from newsclf.evaluate.metrics import confusion_figures
 from newsclf.evaluate.reliability import calibration_error, calibration_interval, reliability
-from newsclf.core.provenance import circumstances
 
 K, DRAWS, SHARPER, CHECKED = 4, 2000, 1.3, 100
 SIZES, SHARES = (50, 100, 200, 500, 1000, 2000, 7600), (0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99)
@@ -61,9 +61,9 @@ def of_counts(sizes, accuracy, sets, seed, c=2):
         )
         found = confusion_figures(counts)
         for k in names:
-            ends = np.array(
-                [effective_interval(v, s, n) for v, s in zip(found[k], drawn[k].std(0))]
-            )
+            spread = drawn[k].std(0)
+            both = zip(found[k], spread, strict=True)
+            ends = np.array([effective_interval(v, s, n) for v, s in both])
             held[k] += int(((ends[:, 0] <= true[k]) & (true[k] <= ends[:, 1])).sum())
         loose = rng.multinomial(n, (truth * np.array(sizes)[:, None] / n).ravel(), m).reshape(
             m, K, K
@@ -76,7 +76,7 @@ def of_counts(sizes, accuracy, sets, seed, c=2):
         ):
             ends = [
                 [back(e) for e in share_interval(r, t)] if t else [0, 1]
-                for r, t in zip(right, tries)
+                for r, t in zip(right, tries, strict=True)
             ]
             held[k] += sum(bool(lo <= true[k][c] <= hi) for lo, hi in ends)
     return {k: v / sets for k, v in held.items()}
@@ -163,8 +163,8 @@ def holds(bins, truth, seed, draws=DRAWS, tail=0.025):
     return bool(
         (would(below) >= seen).mean() > tail
         and (
-            truth <= 200 * step
-            and (would(above) <= seen).mean() > tail
+            (truth <= 200 * step
+            and (would(above) <= seen).mean() > tail)
             or truth <= seen + 3 / sum(bins.rows)
         )
     )

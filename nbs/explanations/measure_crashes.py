@@ -31,6 +31,7 @@ import tempfile
 import time
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from unittest import mock
 
@@ -121,13 +122,14 @@ def _newest_step(found):
 def saves():
     "A save of a checkpoint, with all that goes before and after it, killed or failing in each of its calls"
     import torch
+
+    from newsclf.core.storage import save_json
     from newsclf.train.checkpoint import (
         checkpoint_folder,
         find_checkpoint,
         prune_checkpoints,
         remove_leftovers,
     )
-    from newsclf.core.storage import save_json
     from newsclf.train.state import save_tensors
 
     def save(where, step):
@@ -166,11 +168,11 @@ def saves():
                 found["torn"] += bool(passed)
                # An error of the disk is said, unless it only kept an old checkpoint from being removed
                 found["not_said"] += (
-                    how != "kill"
-                    and code not in (3, 0)
-                    or how != "kill"
+                    (how != "kill"
+                    and code not in (3, 0))
+                    or (how != "kill"
                     and code == 0
-                    and (newest is None or newest.state.step != 1500)
+                    and (newest is None or newest.state.step != 1500))
                 )
                 save(where, 1500)
                 found["litter"] += sorted(os.listdir(where)) != sorted(
@@ -232,7 +234,13 @@ class Desk:
             self.command += ["--data", "few", "--max-length", "32", "--batch-size", "24"]
             self.cut_data()
         (self.folder / "config.toml").write_text("[trainer]\nlogging_steps = 1\n")
-        import matplotlib.pyplot, newsclf.cli.main, newsclf.run.audits, newsclf.run.job, newsclf.predict.files, newsclf.evaluate.report # for every fork
+        import matplotlib.pyplot  # for every fork
+
+        import newsclf.cli.main
+        import newsclf.evaluate.report
+        import newsclf.predict.files
+        import newsclf.run.audits
+        import newsclf.run.job
 
         if not (self.folder / "tiny").exists():
             assert in_child(self.make_base) == 0 # no threads in the process that forks
@@ -470,7 +478,7 @@ def signals(n="20"):
             1,
             int(p.returncode in (130, 143)),
         )
-        code, said = desk.run("twice", "--resume")
+        _, said = desk.run("twice", "--resume")
         found["same_weights_after_two_signals"] = (
             desk.weights("twice") == want and f"resuming from step {max(was, 50)}" in said
         )
@@ -697,9 +705,9 @@ def two(n="3"):
                 / "random.safetensors",
                 "pt",
             ) as f:
-                found["ranks_in_the_checkpoint"] = max(
-                    found["ranks_in_the_checkpoint"], len({k.split("/")[0] for k in f.keys()})
-                )
+                ranks = {k.split("/")[0] for k in f.keys()} # noqa: SIM118 (it is no dict)
+            most = max(found["ranks_in_the_checkpoint"], len(ranks))
+            found["ranks_in_the_checkpoint"] = most
             go_on(desk, out, want, found, partial(desk.launched, with_=launch))
     return found
 
@@ -747,18 +755,20 @@ def limits(n="12"):
 def cost(steps="45", saves="3"):
     "Seconds of a step and of a save while minilm is trained on rows of AG News' lengths; a checkpoint each 500 steps costs the one over 500 times the other"
     import statistics
+
     import numpy as np
     from datasets import Dataset, DatasetDict
     from transformers import TrainerCallback
-    from newsclf.train.checkpoint import Checkpoints
-    from newsclf.train.more_options import Training
-    from newsclf.train.resume import ResumableTrainer
-    from newsclf.train.training import fine_tune
+
     from newsclf.core.config import make_config
     from newsclf.core.machine import choose_device, choose_precision, set_seed
     from newsclf.model.classifier import new_classifier
     from newsclf.model.tokenizers import load_tokenizer
     from newsclf.model.weights import minilm_folder
+    from newsclf.train.checkpoint import Checkpoints
+    from newsclf.train.more_options import Training
+    from newsclf.train.resume import ResumableTrainer
+    from newsclf.train.training import fine_tune
 
     class Timed(ResumableTrainer):
         saves, ends = [], []
@@ -806,7 +816,7 @@ def cost(steps="45", saves="3"):
             if p.is_file() and p.parts[-2:][0].startswith(("step", "model"))
         ) / len(list((Path(tmp) / "checkpoints").glob("step-*")))
     gaps = [
-        b - a for (i, a), (j, b) in zip(Timed.ends, Timed.ends[1:]) if j % keep.every
+        b - a for (i, a), (j, b) in pairwise(Timed.ends) if j % keep.every
     ] # between steps without a save
     step, save = statistics.fmean(gaps), statistics.median(Timed.saves)
     return dict(
@@ -837,8 +847,8 @@ if __name__ == "__main__":
     if sys.argv[1] != "all":
         print(json.dumps(PARTS[sys.argv[1]](*sys.argv[2:]), indent=1))
     else: # a second word names a folder for the results of single parts; those that are there are not made again
-        from newsclf.core.storage import write_text
         from newsclf.core.provenance import circumstances, utc_now
+        from newsclf.core.storage import write_text
 
         keep, found, told = (
             Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp()),

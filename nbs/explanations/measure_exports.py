@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from newsclf.core.config import make_config
+from newsclf.core.provenance import circumstances
 from newsclf.data.news import load_news
 from newsclf.evaluate.intervals import share_interval
 from newsclf.model.logits import id_logits
 from newsclf.model.precision import state_errors
 from newsclf.predict.predictor import Predictor
-from newsclf.core.provenance import circumstances
 
 ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 ap.add_argument("run")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from newsclf.cli.main import app
 from newsclf.core.config import UserError
+from newsclf.core.provenance import circumstances, command_line
 from newsclf.core.storage import file_digest
 from newsclf.data.tables import read_table
 from newsclf.model.saved import random_base
 from newsclf.model.tokenizers import load_tokenizer
 from newsclf.model.weights import minilm_folder
-from newsclf.core.provenance import circumstances, command_line
 
 spectrum, strings = map(Path, sys.argv[1:])
 cases = {

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import psutil
@@ -72,7 +72,7 @@ with tempfile.TemporaryDirectory() as tmp:
 
 from newsclf.core.provenance import circumstances
 
-epochs = [[size for at, size in read if begin < at <= end] for begin, end in zip([0, *ends], ends)]
+epochs = [[size for at, size in read if begin < at <= end] for begin, end in pairwise([0, *ends])]
 print(
     json.dumps(
         dict(

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from newsclf.core.config import make_config
+from newsclf.core.provenance import circumstances
+from newsclf.data.duplicates import copy_groups
 from newsclf.data.news import load_news
 from newsclf.evaluate.intervals import share_interval
 from newsclf.evaluate.reliability import calibration_error, reliability
 from newsclf.model.logits import id_logits
 from newsclf.model.precision import close_rows, half_model, measure_half, state_errors
 from newsclf.predict.predictor import Predictor
-from newsclf.core.provenance import circumstances
-from newsclf.data.duplicates import copy_groups
 from newsclf.run.dataset import cut_validation
 
 ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])

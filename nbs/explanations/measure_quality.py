@@ -69,9 +69,9 @@ def ours(seed):
     from newsclf.data.cleaning import clean_text
     from newsclf.data.tokens import tokenize_parts
     from newsclf.model.classifier import new_classifier
+    from newsclf.model.logits import batch_logits
     from newsclf.model.tokenizers import load_tokenizer
     from newsclf.model.weights import find_model
-    from newsclf.model.logits import batch_logits
     from newsclf.train.more_options import Training
     from newsclf.train.training import fine_tune
 
@@ -139,8 +139,8 @@ if a.one:
 
 import numpy as np
 
-from newsclf.core.storage import write_text
 from newsclf.core.provenance import circumstances
+from newsclf.core.storage import write_text
 
 keep = Path(a.keep or tempfile.mkdtemp())
 runs = []

@@ -24,7 +24,6 @@ from newsclf.data.rows import read_news
 from newsclf.data.tables import check_file, read_table
 from newsclf.data.tokens import tokenize_parts
 
-
 def python_csv(path):
     with open(path, newline="", encoding="utf-8") as f:
         return sum(1 for _ in csv.reader(f, strict=True))
@@ -45,9 +44,9 @@ def megabytes(which):
     return (
         int(
             next(
-                l
-                for l in Path("/proc/self/status").read_text().splitlines()
-                if l.startswith(which)
+                line
+                for line in Path("/proc/self/status").read_text().splitlines()
+                if line.startswith(which)
             ).split()[1]
         )
         / 1024
@@ -107,9 +106,9 @@ with tempfile.TemporaryDirectory() as tmp:
         ).stdout
     )
 
+from newsclf.core.provenance import circumstances
 from newsclf.model.tokenizers import load_tokenizer
 from newsclf.model.weights import minilm_folder
-from newsclf.core.provenance import circumstances
 
 tokens = []
 with tempfile.TemporaryDirectory() as tmp:

@@ -17,11 +17,10 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import chi2, norm
 
-from newsclf.evaluate.paired import power_of, seed_variance
 from newsclf.core.provenance import circumstances
 from newsclf.core.values import as_json
+from newsclf.evaluate.paired import power_of, seed_variance
 from newsclf.run.predictions import compare_runs, read_predictions
-
 
 def share_expected(variance, disagree, rows):
     "Share of pairs that McNemar's test should call separable, if true accuracies of seeds vary so"
@@ -49,7 +48,7 @@ if not news.exists():
     for name in ("test.csv", "classes.txt"):
         (news / name).write_bytes((Path(a.data) / name).read_bytes())
 a.runs = [str(keep / f"seed-{s}") for s in a.seeds]
-for seed, run in zip(a.seeds, a.runs):
+for seed, run in zip(a.seeds, a.runs, strict=True):
     if not Path(run, "manifest.json").exists():
         subprocess.run(
             [

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import psutil
 
-from newsclf.predict.files import answer_file
+from newsclf.core.provenance import circumstances
 from newsclf.model.classifier import new_classifier
 from newsclf.model.saved import random_base, save_classifier
 from newsclf.model.tokenizers import load_tokenizer
 from newsclf.model.weights import minilm_folder
-from newsclf.core.provenance import circumstances
+from newsclf.predict.files import answer_file
 
 ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 ap.add_argument("data")

@@ -31,11 +31,11 @@ def run_variant(name, data):
     "Seconds of a step for 24 rows of 53 tokens, and page faults a step, after the first eight steps"
     from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback
 
-    from newsclf.run.bench_training import bench_rows
-    from newsclf.run.speed import chapter_arguments, chapter_model
     from newsclf.core.config import make_config
     from newsclf.core.machine import set_seed
     from newsclf.model.classifier import new_classifier
+    from newsclf.run.bench_training import bench_rows
+    from newsclf.run.speed import chapter_arguments, chapter_model
     from newsclf.train.batches import batch_order
     from newsclf.train.more_options import Training
     from newsclf.train.trainer import FastTrainer
@@ -101,7 +101,7 @@ def run_variant(name, data):
                 fine_tune(Training(*given, say=silent), kind=Watched)
             order = batch_order(lengths, 24, cfg.seed)[: 24 * STEPS].reshape(-1, 24)
             rows = [sum(lengths[i] for i in batch) for batch in order]
-    per_token = [t / r for t, r in zip(Steps.taken, rows)][8:]
+    per_token = [t / r for t, r in zip(Steps.taken, rows, strict=False)][8:]
     pace = (
         statistics.fmean(Steps.taken[8:]) / statistics.fmean(rows[8:])
         if at == 0

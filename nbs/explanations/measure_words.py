@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from newsclf.core.config import UserError
+from newsclf.core.provenance import circumstances
 from newsclf.core.storage import file_digest
 from newsclf.data.cleaning import clean_text
+from newsclf.data.records import read_texts
 from newsclf.data.sources import find_parts
 from newsclf.data.tokens import shorten
 from newsclf.evaluate.intervals import share_interval
-from newsclf.data.records import read_texts
 from newsclf.predict.explain import (
     ask_without,
     beats_random,
@@ -27,7 +28,6 @@ from newsclf.predict.explain import (
     words_of,
 )
 from newsclf.predict.predictor import Predictor
-from newsclf.core.provenance import circumstances
 
 ap = argparse.ArgumentParser()
 ap.add_argument("run", help="a run folder or a saved classifier")
@@ -91,7 +91,7 @@ def by_tokens(values, text, words):
     def total(places):
         return sum(
             v
-            for v, (s, e) in zip(values, offsets)
+            for v, (s, e) in zip(values, offsets, strict=False)
             if e > s and any(s < end and e > start for start, end in places)
         )
 
@@ -103,7 +103,11 @@ def occlude_places(texts):
     spans = [words_of(t) for t in texts]
     proba = ask_without(
         predictor.predict_proba,
-        [(t, some) for t, places in zip(texts, spans) for some in ([], *([p] for p in places))],
+        [
+            (t, some)
+            for t, places in zip(texts, spans, strict=True)
+            for some in ([], *([p] for p in places))
+        ],
     )
     rankings, at = [], 0
     for places in spans:
@@ -159,7 +163,7 @@ for name, values in {
     "attention of [CLS]": attention,
 }.items():
     methods[name] = figures(
-        *timed(lambda: [by_tokens(values, t, ws) for t, ws in zip(texts, words)])
+        *timed(lambda: [by_tokens(values, t, ws) for t, ws in zip(texts, words, strict=True)])
     )
 dice = np.random.default_rng(a.seed)
 methods["random order"] = figures([[ws[i] for i in dice.permutation(len(ws))] for ws in words], 0)
