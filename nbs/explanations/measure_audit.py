@@ -1,4 +1,4 @@
-"""The audit of a data set, and how well it finds what was planted: near copies, turned labels.
+"""The audit of a data set, and how well it finds what was planted: near-duplicates, changed labels.
 JSON without any text, for the results page.
 
 python nbs/explanations/measure_audit.py ag_news_csv > nbs/explanations/figures/ag-news-audit.json
@@ -99,7 +99,7 @@ found = run_audit(cfg, say=lambda s: None, command=command)
 raw = read_for_audit(cfg)
 texts, labels = raw.train["text"].tolist(), raw.train["label"].to_numpy()
 seconds = {}
-_, seconds["near copies of all training rows"] = timed(near_copies, texts)
+_, seconds["near-duplicates of all training rows"] = timed(near_copies, texts)
 test_texts = raw.test["text"].tolist()
 _, seconds["linear baseline"] = timed(
     linear_baseline, texts, labels, test_texts, len(found["classes"])
