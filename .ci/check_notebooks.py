@@ -35,6 +35,16 @@ def openings() -> list:
     return bad if seen else ["no pages were seen"]
 
 
+def shown() -> list:
+    "The site shows the source of every exported function and class: `#| exports`"
+    cells = [c for p in pages() for c in p.code if {"export", "exports"} & c.directives.keys()]
+    defining = [c for c in cells if re.search(r"^(def|class) ", c.source, re.M)]
+    print(f"{len(defining)} exported cells with a function or class")
+    bad = [f"{c}: `#| export` hides its source on the site; write `#| exports`"
+           for c in defining if "export" in c.directives]
+    return bad if defining else ["no exported cells were seen"]
+
+
 def width() -> list:
     "No line of code is over 99 characters: the site would break it"
     lines, bad, tools = 0, [], sorted((ROOT/".ci").glob("*.py"))

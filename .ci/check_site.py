@@ -1,4 +1,5 @@
-"Checks of the built site: links, addresses, redirects, and that nothing comes from outside."
+"""Checks of the built site: links, addresses, redirects, downloads, the search, texts of pictures,
+and that nothing comes from outside."""
 import json
 import re
 from html.parser import HTMLParser
@@ -6,9 +7,13 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from book import ROOT, address, pages
+from search_index import read_index
 
 DOCS = ROOT/"_docs"
 REDIRECTS = Path(__file__).with_name("redirects.json")
+SEARCHED = ("temperature", "class", "quarantine") # What a reader may look for, and must find
+CODE = re.compile(r"\bdef \w+\(|\bassert |\btest_\w+\(|^(from|import) \w+|[{}=]{2}")
+CHECKSUM = re.compile(r"\s*(sha256 )?(?=\w*[a-f])[0-9a-f]{16,}\W*") # Noise in a table
 
 
 class Html(HTMLParser):
@@ -16,18 +21,29 @@ class Html(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.links, self.loads, self.ids, self.refresh = [], [], set(), ""
+        self.downloads, self.untold, self.pictures, self.sums = {}, [], 0, []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         self.ids.update(v for k, v in attrs.items() if k in ("id", "name") and v)
-        found = [attrs[k] for k in ("href", "src") if attrs.get(k)]
+        found = [attrs[k] for k in ("href", "src", "srcset") if attrs.get(k)]
         self.links += found
         if tag not in ("a", "link") or attrs.get("rel") in ("stylesheet", "icon", "preload"):
             self.loads += found
+        if "download" in attrs:
+            self.downloads[attrs["href"]] = attrs["download"]
+        if tag in ("img", "svg"):
+            self.pictures += 1
+            if not attrs.get("alt" if tag == "img" else "aria-label"):
+                self.untold.append(self.get_starttag_text()[:60])
         if tag == "meta" and attrs.get("http-equiv") == "refresh":
             self.refresh = attrs["content"].partition("url=")[2]
             self.links.append(self.refresh)
+
+    def handle_data(self, data):
+        if self.lasttag == "td" and CHECKSUM.fullmatch(data):
+            self.sums.append(data.strip())
 
 
 def target_of(link: str, path: Path) -> Path:
@@ -100,6 +116,48 @@ def page_faults(html: dict) -> list:
     return bad
 
 
+def download_faults(html: dict) -> list:
+    "Each page offers its own notebook, whole, under the name that it has in the repository"
+    bad = []
+    for page in pages():
+        name = address(page.name)
+        built = html.get(DOCS/name.replace(".ipynb", ".html"))
+        offered = built.downloads if built else {}
+        if offered != {name.rpartition("/")[2]: page.path.name}:
+            bad.append(f"{page.name}: its page offers {offered or 'no notebook'}")
+        elif not (DOCS/name).exists() or (DOCS/name).read_bytes() != page.path.read_bytes():
+            bad.append(f"{page.name}: what its page offers is not this notebook")
+    return bad
+
+
+def picture_faults(html: dict) -> list:
+    "A picture has a text for those who cannot see it, and no table has checksums"
+    bad = [f"{path.relative_to(DOCS)}: no text for {tag}"
+           for path, page in html.items() for tag in page.untold]
+    bad += [f"{path.relative_to(DOCS)}: {len(page.sums)} checksums in tables: {page.sums[0]}"
+            for path, page in html.items() if page.sums]
+    seen = sum(page.pictures for page in html.values())
+    print(f"{seen} pictures")
+    return bad if seen else [*bad, "no pictures were seen"]
+
+
+def search_faults(html: dict) -> list:
+    "The search finds every page and common words, leads to places, and shows sentences, not code"
+    index, bad = read_index(), []
+    for entry in index:
+        if fault := link_fault(entry["href"], DOCS/"index.html", html):
+            bad.append(f"search: {entry['href']} {fault}")
+        bad += [f"search: {entry['href']}: code, not a sentence: {s[:60]}"
+                for s in entry["sentences"] if CODE.search(s)]
+    found = {e["href"] for e in index if e["page"] and e["sentences"]}
+    expected = {address(p.name).replace(".ipynb", ".html") for p in pages()}
+    bad += [f"search: {name} is not in it" for name in sorted(expected - found)]
+    said = [s.lower() for e in index for s in e["sentences"] if e["section"]]
+    bad += [f"search: no sentence has {w!r}" for w in SEARCHED if not any(w in s for s in said)]
+    print(f"{len(said):,} sentences to search")
+    return bad
+
+
 def links() -> list:
     "Links between the pages of the book must lead somewhere"
     files = sorted(DOCS.rglob("*.html"))
@@ -110,6 +168,7 @@ def links() -> list:
         faults = [(k, link_fault(k, path, html)) for k in inner]
         bad += [f"{path.relative_to(DOCS)}: {k} {fault}" for k, fault in faults if fault]
     bad += loads_from_outside(html) + redirect_faults(html) + page_faults(html)
+    bad += download_faults(html) + picture_faults(html) + search_faults(html)
     sends = sum(bool(p.refresh) for p in html.values())
     print(f"{seen} links on {len(html) - sends} pages made from {len(pages())} notebooks; "
           f"{sends} old addresses")

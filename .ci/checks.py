@@ -9,13 +9,14 @@ if there is one, or if there was less to look at than expected.
     modules       one notebook for each module, empty `__init__.py`, nothing left over
     names         no public name in two modules
     openings      each page opens with its title alone, then sentences for the reader
+    shown         the site shows the source of what a page exports
     width         no line of code over 99 characters
     outputs       no error among the outputs, no code changed since they were made
     words         what we say otherwise; `words all` also looks at pages that still say it
     scripts       scripts compile; what they and the cells of the pages import exists
     lint, types   ruff and pyright, as pyproject.toml says
     count LOG     every notebook ran to its end, by the log of nbdev_test
-    links         links, addresses and redirects of the built book
+    links         links, addresses, downloads, pictures and the search of the built book
     flagged FLAG  print the pages that have cells with this flag
     record PAGE…  remember the code of pages whose outputs are fresh, in nbs/outputs.json
 
@@ -38,7 +39,7 @@ import check_words
 CHECKS = dict(
     imports=check_modules.imports, modules=check_modules.modules_and_pages,
     names=check_modules.names, scripts=check_modules.script_faults,
-    openings=check_notebooks.openings, width=check_notebooks.width,
+    openings=check_notebooks.openings, shown=check_notebooks.shown, width=check_notebooks.width,
     outputs=check_notebooks.outputs, record=check_notebooks.record,
     flagged=check_notebooks.flagged, count=check_notebooks.count, links=check_site.links,
     lint=check_tools.lint, types=check_tools.types, words=check_words.words)
