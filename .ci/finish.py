@@ -64,6 +64,9 @@ def main() -> None:
         shutil.copyfile(page.path, DOCS/address(page.name))
         text = mend((DOCS/name).read_text(encoding="utf-8"), name)
         text = with_download(text, name, page.path.name)
+        for module in page.exports_to: # which file the code of this page becomes
+            file = module.replace(".", "/") + ".py"
+            text = text.replace("<summary>Exported source<", f"<summary>{file}<")
         (DOCS/name).write_text(text, encoding="utf-8", newline="\n")
     (DOCS/"search.json").unlink()
     shutil.rmtree(DOCS/"site_libs"/"fuse")
