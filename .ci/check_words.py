@@ -1,22 +1,9 @@
-"""The words that pages, messages and templates do not use, and what we say instead.
-
-The check looks at CLEAN only. Add a chapter or a file there as soon as it passes;
-`checks.py words all` looks at everything.
-"""
+"""The words that pages, messages and templates do not use, and what we say instead."""
 import io
 import re
 import tokenize
-from pathlib import Path
 
 from book import ROOT, pages
-
-CLEAN = ( # Beginnings of page names, and files by their path
-    "0_core/", "1_data/", "2_model/", "3_train/1", "3_train/2",
-    "4_evaluate/1", "4_evaluate/2", "4_evaluate/3", "4_evaluate/4", "5_predict/1", "5_predict/2",
-    "6_run/05", "6_run/09", "6_run/10", "6_run/2", "6_run/3", "6_run/4", "6_run/5",
-    "explanations/design", "explanations/broken", "tutorials/02",
-    "CHANGELOG.md", "CONTRIBUTING.md",
-)
 
 TEMPLATES = ROOT/"newsclf"/"evaluate"/"templates"
 
@@ -94,18 +81,12 @@ def in_page(page) -> list:
     return bad
 
 
-def words(which: str = "") -> list:
+def words() -> list:
     "No page, file or template uses the words of the left column"
-    everything = which == "all"
-    chosen = [p for p in pages() if everything or p.name.startswith(CLEAN)]
     paths = [*(ROOT/f for f in FILES), *sorted(TEMPLATES.glob("*.j2"))]
-    names = {str(p.relative_to(ROOT)): p for p in paths}
-    files = [(n, p) for n, p in names.items() if everything or n.startswith(CLEAN)]
-    bad = [fault for page in chosen for fault in in_page(page)]
-    for name, path in files:
-        bad += faults(name, 1, Path(path).read_text(encoding="utf-8"))
-    cells = sum(len(p.cells) for p in chosen)
-    print(f"{len(RULES)} rules, {cells} cells on {len(chosen)} pages, {len(files)} files")
-    unseen = [c for c in CLEAN
-              if not any(n.startswith(c) for n in (*names, *(p.name for p in pages())))]
-    return bad + [f"nothing begins with {c}, which CLEAN names" for c in unseen]
+    bad = [fault for page in pages() for fault in in_page(page)]
+    for path in paths:
+        bad += faults(str(path.relative_to(ROOT)), 1, path.read_text(encoding="utf-8"))
+    cells = sum(len(p.cells) for p in pages())
+    print(f"{len(RULES)} rules, {cells} cells on {len(pages())} pages, {len(paths)} files")
+    return bad

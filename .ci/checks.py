@@ -12,7 +12,7 @@ if there is one, or if there was less to look at than expected.
     shown         the site shows the source of what a page exports
     width         no line of code over 99 characters
     outputs       no error among the outputs, no code changed since they were made
-    words         what we say otherwise; `words all` also looks at pages that still say it
+    words         words that pages, messages and templates do not use, with a better one
     scripts       scripts compile; what they and the cells of the pages import exists
     lint, types   ruff and pyright, as pyproject.toml says
     count LOG     every notebook ran to its end, by the log of nbdev_test
