@@ -8,17 +8,20 @@ __all__ = ['app', 'bench', 'main']
 # %% ../../nbs/9_cli/00_main.ipynb #1c904908
 import errno
 import sys
+from contextlib import suppress
 from typing import Annotated
+
 import typer
+
+from ..core.config import Stopped, UserError
+from ..core.machine import one_heap
+from ..core.provenance import installed_version
 from .answering import export, predict
 from .judging import compare, evaluate
 from .learning import audit, check, train
 from .settings import add_command
 from .speed import bench_answering, bench_training
 from .upkeep import doctor, fetch, runs, verify
-from ..core.config import Stopped, UserError
-from ..core.machine import one_heap
-from ..core.provenance import installed_version
 
 # %% ../../nbs/9_cli/00_main.ipynb #f12c7823
 app = typer.Typer(
@@ -59,11 +62,9 @@ for _command in (
     add_command(app, _command)
 
 # %% ../../nbs/9_cli/00_main.ipynb #b721a6ac
+_BENCH = "Compare the speed of newsclf with plain transformers on this machine."
 bench = typer.Typer(
-    help="Measure speed on this machine, beside another way, in turn.",
-    short_help="Measure speed on this machine, beside another way, in turn.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+    help=_BENCH, short_help=_BENCH, no_args_is_help=True, rich_markup_mode=None
 )
 add_command(bench, bench_training, "train")
 add_command(bench, bench_answering, "predict")
@@ -78,54 +79,93 @@ def _fail(
     print(f"newsclf: {message}", file=sys.stderr)
     sys.exit(code)
 
-# %% ../../nbs/9_cli/00_main.ipynb #ed419c2c
+# %% ../../nbs/9_cli/00_main.ipynb #adedf4fa
+def _fail_call(
+    error, # What typer says is wrong with a call
+):
+    "Say what is wrong with a call, and leave"
+    found = error.format_message().strip().rstrip(".")
+    if found.startswith("Usage:"): # only `newsclf`, or `newsclf bench`: the help
+        print(found, file=sys.stderr)
+        sys.exit(2)
+    found = found[0].lower() + found[1:]
+    if near := getattr(error, "possibilities", None):
+        found = f"no option {error.option_name}. Did you mean {' or '.join(near)}?"
+    elif not found.endswith("?"):
+        found += f". Type {error.ctx.command_path} --help to see how to call it."
+    _fail(found, 2)
+
+# %% ../../nbs/9_cli/00_main.ipynb #3856117f
+_AGAIN = "and run the command again"
 _SYSTEM = (
     {
-        errno.ENOSPC: "Free some space",
-        errno.EDQUOT: "Free some space",
-        errno.EIO: "Check the disk",
-        errno.ENOENT: "Was it moved or removed?",
+        errno.ENOSPC: f"Free some space {_AGAIN}",
+        errno.EDQUOT: f"Free some space {_AGAIN}",
+        errno.EIO: "Run the command again; if this repeats, check the disk",
+        errno.ENOENT: "Check whether it was moved or removed",
     }
-    | dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Check the permissions")
     | dict.fromkeys(
-        (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG), "Choose another name"
+        (errno.EACCES, errno.EPERM, errno.EROFS), "Check its permissions, or choose another path"
+    )
+    | dict.fromkeys(
+        (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG), "Choose another path"
     )
 )
 
+# %% ../../nbs/9_cli/00_main.ipynb #ed419c2c
 def _system_words(
     e:OSError, # What the system says
 )->str: # For the user; empty where you cannot fix it
     "Say what to do about an error of the system"
     if e.errno not in _SYSTEM:
         return ""
-    do = _SYSTEM[e.errno]
-    return f"{e.filename or 'the output'}: {e.strerror}. {do}" + "." * (do[-1] != "?")
+    reason = e.strerror or "error"
+    found = reason[0].lower() + reason[1:]
+    return f"{e.filename or 'the output'}: {found}. {_SYSTEM[e.errno]}."
+
+# %% ../../nbs/9_cli/00_main.ipynb #68df8206
+def _let_go(
+    e:OSError, # Names no file if it was an open one
+):
+    "Close standard output if it cannot be written"
+    if e.filename is None:
+        with suppress(OSError):
+            sys.stdout.close()
+
+# %% ../../nbs/9_cli/00_main.ipynb #8130de0a
+def _fail_with(
+    e:Exception, # Raised by a command
+):
+    "Say what an error means for the user, and leave"
+    if isinstance(e, UserError):
+        _fail(str(e), 2)
+    if isinstance(e, OSError) and (words := _system_words(e)):
+        _let_go(e)
+        _fail(words, 2)
+    _fail(
+        f"unexpected {type(e).__name__}: {e}. This is a bug in newsclf. "
+        "Run the command again with --debug and report it.",
+        1,
+    )
 
 # %% ../../nbs/9_cli/00_main.ipynb #ca33afa4
 def main():
-    "Entry point of the command"
+    "Run the command"
     one_heap() # before torch is there, whose threads open their own
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True) # pyright: ignore[reportAttributeAccessIssue]
     debug = "--debug" in sys.argv
     argv = [a for a in sys.argv[1:] if a != "--debug"]
     try:
-        app(argv, prog_name="newsclf")
-    except SystemExit as e:
-        if e.code == 130:
-            _fail("stopped", 130) # Ctrl-C, as typer hands it on
-        raise
+        code = app(argv, prog_name="newsclf", standalone_mode=False)
     except Stopped as e:
         _fail(str(e), e.code)
-    except UserError as e:
-        if debug:
-            raise
-        _fail(str(e), 2)
     except Exception as e:
+        if hasattr(e, "format_message"): # of typer
+            _fail_call(e)
         if debug:
             raise
-        if isinstance(e, OSError) and (words := _system_words(e)):
-            _fail(words, 2)
-        _fail(
-            f"unexpected {type(e).__name__}: {e}. This is a bug in newsclf. "
-            "Run the command again with --debug and report it.",
-            1,
-        )
+        _fail_with(e)
+    if code == 130:
+        _fail("stopped", 130) # Ctrl-C, as typer returns it
+    sys.exit(code)

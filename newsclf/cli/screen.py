@@ -12,10 +12,9 @@ import re
 import sys
 import time
 from contextlib import contextmanager
+from typing import Any
 
-from ..core.config import UserError
 from newsclf.core.events import (
-    ClassRow,
     DataRead,
     Detail,
     Evaluated,
@@ -26,17 +25,18 @@ from newsclf.core.events import (
     Screen,
     Tested,
 )
-from ..core.values import Estimate, as_json
+from newsclf.core.rows import (
+    ROW,
+    accuracy_row,
+    as_row,
+    class_table,
+    metric_row,
+    note_rows,
+    number_words,
+)
 
-# %% ../../nbs/9_cli/05_screen.ipynb #f094b482
-_WIDTH = 15 # Columns for the name of a row
-
-def _row(
-    name:str, # What it is
-    text:str, # What there is to say
-)->str:
-    "Put a name before a text"
-    return f"{name:<{_WIDTH}}{text}"
+from ..core.config import UserError
+from ..core.values import as_json
 
 # %% ../../nbs/9_cli/05_screen.ipynb #b39bd581
 def _data_rows(
@@ -48,7 +48,7 @@ def _data_rows(
     counts = ", ".join(f"{n:,} {split}" for split, n in found.rows.items())
     n = found.quarantined
     rejected = f"{n:,} row{'s' * (n > 1)} quarantined" if n else "none rejected"
-    return [_row("newsclf train", named), _row("rows", f"{counts}; {rejected}")]
+    return [as_row("newsclf train", named), as_row("rows", f"{counts}; {rejected}")]
 
 # %% ../../nbs/9_cli/05_screen.ipynb #dc263fde
 _DEVICES = dict(cpu="on the CPU", cuda="on the GPU", mps="on Apple's GPU")
@@ -60,15 +60,7 @@ def _model_rows(
     "Say what will be trained, and where"
     size = f"{found.parameters / 1e6:.1f} M parameters"
     where = f"{_DEVICES[found.device]} in {_PRECISIONS[found.precision]}"
-    return [_row("model", f"{found.model}, {size}, {where}"), ""]
-
-# %% ../../nbs/9_cli/05_screen.ipynb #8f51a044
-def _number(
-    value:float | None, # A rate or a loss
-    form:str=".2f", # How it is written
-)->str:
-    "Write a number, or a dash for none"
-    return "–" if value is None else format(value, form)
+    return [as_row("model", f"{found.model}, {size}, {where}"), ""]
 
 # %% ../../nbs/9_cli/05_screen.ipynb #55bd3958
 def _epoch_words(
@@ -76,62 +68,30 @@ def _epoch_words(
     found:Evaluated, # On the validation rows
 )->str:
     "Say how good an epoch's model is"
-    accuracy = f"   validation accuracy {_number(found.accuracy, '.1%')}"
-    return f"loss {_number(loss)}" + accuracy * (found.accuracy is not None)
-
-# %% ../../nbs/9_cli/05_screen.ipynb #548f1ee8
-def _between(
-    found:Estimate, # Of a rate
-    scale:float, # 100 for percent
-    form:str, # How an end is written
-)->str: # Empty where it has no interval
-    "Write both ends of an interval"
-    if found.interval is None:
-        return ""
-    return " to ".join(format(scale * end, form) for end in found.interval)
+    accuracy = f"   validation accuracy {number_words(found.accuracy, '.1%')}"
+    return f"loss {number_words(loss)}" + accuracy * (found.accuracy is not None)
 
 # %% ../../nbs/9_cli/05_screen.ipynb #d4eb50b4
 def _accuracy_rows(
     found:Tested,
 )->list[str]:
-    "Accuracy and macro F1 with their intervals"
-    accuracy, f1 = found.accuracy, found.macro_f1
-    counts = f"{found.right:,} of {found.rows:,} correct"
-    told = f"95% interval {_between(accuracy, 100, '.1f')}; {counts}"
-    rows = [_row("test accuracy", f"{_number(accuracy.value, '.1%'):<8} ({told})")]
+    "Lay out accuracy and macro F1 with their intervals"
+    rows, f1 = [accuracy_row(found.accuracy, found.right, found.rows)], found.macro_f1
     if f1 and f1.value is not None:
-        rows += [_row("macro F1", f"{f1.value:<8.3f} ({_between(f1, 1, '.3f')})")]
+        rows.append(metric_row("macro F1", f1))
     return rows
 
 # %% ../../nbs/9_cli/05_screen.ipynb #08df7aff
 def _other_rows(
     found:Tested,
 )->list[str]:
-    "The linear model, auto-filing, and what the metrics cannot say"
+    "Show the linear model, auto-filing, and what the metrics cannot say"
     rows = []
     if found.linear is not None:
-        rows.append(_row("linear model", f"{found.linear:<8.1%} {found.difference}"))
+        rows.append(as_row("linear model", f"{found.linear:<8.1%} {found.difference}"))
     if found.filing:
-        rows.append(_row("auto-filing", found.filing))
-    return rows + [_row("note", n) for n in found.notes]
-
-# %% ../../nbs/9_cli/05_screen.ipynb #c94bcf84
-_SHOWN = 12 # Classes at most, before only the worst are shown
-
-def _class_lines(
-    classes:list[ClassRow], # In label order
-)->list[str]:
-    "Precision, recall and F1 of each class in a table"
-    few = classes
-    if len(classes) > _SHOWN:
-        few = sorted(classes, key=lambda c: c.f1 or 0)[:10]
-    wide = max([_WIDTH, *(len(c.name) + 2 for c in few)])
-    lines = [" " * wide + "precision  recall  F1     rows"]
-    for c in few:
-        p, r, f = (_number(x) for x in (c.precision, c.recall, c.f1))
-        lines.append(f"{c.name:<{wide}}{p:<11}{r:<8}{f:<7}{c.rows:,}")
-    left = len(classes) - len(few)
-    return lines + [f"and {left} classes with a higher F1: see the report"] * bool(left)
+        rows.append(as_row("auto-filing", found.filing))
+    return rows + note_rows(found.notes)
 
 # %% ../../nbs/9_cli/05_screen.ipynb #a9399c86
 def _last_rows(
@@ -139,11 +99,11 @@ def _last_rows(
 )->list[str]:
     "Say how good the model is, where it is, and what to type next"
     told = found.tested
-    table = ["", *_class_lines(told.classes), ""] if told.classes else [""]
+    table = ["", *class_table(told.classes), ""] if told.classes else [""]
     return [
         *["", *_accuracy_rows(told), *_other_rows(told), *table],
-        _row("report", found.report),
-        _row("next", found.next),
+        as_row("report", found.report, wrap=False),
+        as_row("next", found.next, wrap=False),
     ]
 
 # %% ../../nbs/9_cli/05_screen.ipynb #2e83844d
@@ -157,7 +117,7 @@ def _rows_of(
         case ModelReady():
             return _model_rows(facts)
         case Note():
-            return [_row(facts.name, facts.text)]
+            return [as_row(facts.name, facts.text)]
         case Finished():
             return _last_rows(facts)
     return []
@@ -204,7 +164,7 @@ class PlainScreen(Screen):
     def evaluated(self, facts):
         "Say how good the model is by now"
         name = f"epoch {self.step.epoch}/{self.step.epochs}" if self.step else "evaluation"
-        self.write(_row(name, _epoch_words(self.loss, facts)))
+        self.write(as_row(name, _epoch_words(self.loss, facts)))
         self.last = self.clock()
 
     def advance(self, step):
@@ -213,17 +173,23 @@ class PlainScreen(Screen):
         self.step = step
         if self.clock() - self.last >= 30:
             left = _time(step.seconds / step.step * (step.steps - step.step))
-            said = f"step {step.step:,}/{step.steps:,}   loss {_number(self.loss)}   {left} left"
-            self.write(_row(f"epoch {step.epoch}/{step.epochs}", said))
+            done, loss = f"step {step.step:,}/{step.steps:,}", number_words(self.loss)
+            said = f"{done}   loss {loss}   {left} left"
+            self.write(as_row(f"epoch {step.epoch}/{step.epochs}", said))
             self.last = self.clock()
 
 # %% ../../nbs/9_cli/05_screen.ipynb #bd5414d9
 def _new_bar(
     console, # Of rich
 ):
-    "A bar for one epoch, which stays when it is done"
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn
+    "Make a bar for one epoch, which stays when it is done"
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     wide = 20 if console.width >= 96 else 10
     return Progress(
@@ -245,7 +211,8 @@ class TerminalScreen(PlainScreen):
         console, # Of rich
     ):
         super().__init__(self.show)
-        self.console, self.bar, self.task = console, None, None
+        self.console, self.bar = console, None
+        self.task:Any = None # Of the bar, once there is one
 
     def __exit__(self, *error):
         self.close()
@@ -257,7 +224,7 @@ class TerminalScreen(PlainScreen):
         self.close()
         text = Text(row)
         if row[:1].strip():
-            text.stylize("bold", 0, _WIDTH)
+            text.stylize("bold", 0, ROW)
         self.console.print(text, soft_wrap=True)
 
     def close(self):
@@ -277,12 +244,12 @@ class TerminalScreen(PlainScreen):
         if not self.bar:
             self.bar = _new_bar(self.console)
             self.bar.start()
-            name = f"{f'epoch {step.epoch}/{step.epochs}':<{_WIDTH - 1}}"
+            name = f"{f'epoch {step.epoch}/{step.epochs}':<{ROW - 1}}"
             self.task = self.bar.add_task("", epoch=name, total=step.size)
         self.step = step
         said = self.bar.tasks[0].description
         if "validation" not in said:
-            said = f"{f'loss {_number(self.loss)}':<37}"
+            said = f"{f'loss {number_words(self.loss)}':<37}"
         self.bar.update(self.task, completed=step.done, description=said)
         if step.done == step.size and step.step == step.steps:
             self.bar.refresh()

@@ -6,6 +6,7 @@
 __all__ = ['fetch', 'runs', 'verify', 'doctor']
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #44091e3c
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -14,42 +15,52 @@ import typer
 from ..core.config import UserError
 from ..core.machine import choose_device, choose_precision, machine
 from ..core.provenance import installed_version, versions
+from ..core.rows import as_row
+from .settings import ToJson, print_json
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #84565a35
 def fetch(
-    name:Annotated[str, typer.Argument(help="Model id on the hub, as bert-base-cased")],
+    name:Annotated[str, typer.Argument(help="Model id on the hub, for example bert-base-cased")],
     revision:Annotated[str, typer.Option(help="Branch, tag or commit")] = "",
 ):
-    "Download a model for use offline: safetensors, configuration and tokenizer only."
+    "Download a model for offline use: safetensors, configuration and tokenizer only."
     from newsclf.model.weights import fetch_model
 
-    print(f"{name}: {fetch_model(name, revision)}")
+    folder = str(fetch_model(name, revision))
+    print(as_row("model", f"{name}, in {folder}", wrap=False))
+    print(as_row("next", f"newsclf train --model {shlex.quote(name)}", wrap=False))
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #0a83f7de
-def runs(folder: Annotated[Path, typer.Argument(help="Folder of runs")] = Path("runs")):
-    "List the runs with accuracy, date and size."
+def runs(
+    folder:Annotated[Path, typer.Argument(help="Folder of runs")] = Path("runs"),
+    to_json:ToJson = False,
+):
+    "List the runs with their accuracy, date and size."
     from newsclf.run.runs import format_runs, list_runs
 
-    print(format_runs(list_runs(folder)))
+    found = list_runs(folder)
+    if to_json:
+        return print_json(found)
+    print(format_runs(found, folder))
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #44529c10
 def verify(
     path:Annotated[
-        str, typer.Argument(help="A run, its checkpoints, one of them, or a model folder")
+        str, typer.Argument(help="A run, a checkpoint, a folder of them, or a model")
     ],
 ):
-    "Verify a folder to the last bit, and name the file that is wrong."
+    "Verify the checksums of a run, a checkpoint or a model, or name the damaged file."
     from newsclf.run.verify import verify_folder
 
-    for line in verify_folder(path):
-        print(line)
+    lines = verify_folder(path)
+    print("\n".join([as_row("verified", path, wrap=False), *lines]))
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #8c61d4fc
-_NOTEBOOKS = "it matters to the notebooks' tests only"
-_BAD_PAIRS = [ # (library, versions that fail, what it means)
-    ("torch", "<2.10", "newsclf is tried with torch 2.10 and later"),
+_NOTEBOOKS = "this matters only for the tests of the notebooks"
+_BAD_PAIRS = [ # (library, incompatible versions, what it means)
+    ("torch", "<2.10", "newsclf is tested with torch 2.10 and later"),
     ("transformers", "<5", "the options of Trainer have other names before 5"),
-    ("transformers", ">=6", "newsclf is not yet tried with transformers 6"),
+    ("transformers", ">=6", "newsclf is not yet tested with transformers 6"),
     ("fastcore", ">=2", f"nbdev 2.4.14 does not run with it; {_NOTEBOOKS}"),
     ("execnb", ">=0.2", f"nbdev 2.4.14 does not run with it; {_NOTEBOOKS}"),
     ("nbdev", ">=3", f"it does not read settings.ini; {_NOTEBOOKS}"),
@@ -59,7 +70,7 @@ _BAD_PAIRS = [ # (library, versions that fail, what it means)
 def _bad_versions(
     installed:dict[str, str | None], # Name to version, None where not installed
 )->list[str]: # A line for each
-    "Installed versions that are known not to work"
+    "List installed versions that are incompatible"
     from packaging.specifiers import SpecifierSet
 
     again, needed = "Type: pip install -c constraints.txt -e .", ("torch", "transformers")
@@ -71,20 +82,21 @@ def _bad_versions(
     return bad
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #7d1c39ed
-def _machine_lines()->list[str]:
-    "This machine, and what would be used of it"
+def _machine_rows()->list[str]:
+    "Describe this machine, and what would be used of it"
     device, here = choose_device(), machine()
     precision = choose_precision("auto", device.name)
-    units = " ".join(here.units) or "no vector units known"
+    size = f"{here.cpu}, {here.cores} cores, {here.memory_gb} GB memory"
     return [
-        f"machine          {here.cpu}, {here.cores} cores, {here.memory_gb} GB, {units}",
-        f"device           {device.name} ({device.reason})",
-        f"precision        {precision.name} ({precision.reason})",
+        as_row("machine", size),
+        as_row("CPU features", " ".join(here.units) or "none of those that matter here"),
+        as_row("device", f"{device.name} ({device.reason})"),
+        as_row("precision", f"{precision.name} ({precision.reason})"),
     ]
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #ea838dc3
 def _minilm_state()->str:
-    "Whether the base model of the sample run is there and whole"
+    "Say whether the base model of the sample run is there and verified"
     from newsclf.model.weights import minilm_folder
 
     try:
@@ -93,17 +105,44 @@ def _minilm_state()->str:
         return str(e)
     return "weights installed and verified"
 
+# %% ../../nbs/9_cli/40_upkeep.ipynb #50a3d141
+_NOTEBOOK_TOOLS = ("nbdev", "fastcore", "execnb") # Needed to work on newsclf, not to use it
+
+def _version_rows(
+    found:dict[str, str | None], # Name to version, None where not installed
+)->list[str]:
+    "List what is installed"
+    told = {n: f"{n}=={v}" if v else f"no {n}" for n, v in found.items()}
+    tools = [told.pop(name) for name in _NOTEBOOK_TOOLS if name in told]
+    return [
+        as_row("versions", ", ".join(told.values())),
+        as_row("notebooks", ", ".join(tools) + " (only to work on newsclf itself)"),
+    ]
+
+# %% ../../nbs/9_cli/40_upkeep.ipynb #50a3d143
+def _doctor_json(
+    found:dict[str, str | None], # Name to version
+    bad:list[str], # From `_bad_versions`
+)->dict:
+    "Say in JSON what is installed, and what it runs on"
+    device = choose_device()
+    precision = choose_precision("auto", device.name)
+    here = dict(machine=machine(), device=device, precision=precision)
+    return dict(versions=found, incompatible=bad) | here | dict(minilm=_minilm_state())
+
 # %% ../../nbs/9_cli/40_upkeep.ipynb #a58d8bf9
-def doctor():
-    "Say what is installed, which device and precision would be used, and what fails."
-    notebooks = {name: installed_version(name) for name in ("nbdev", "fastcore", "execnb")}
-    found = versions() | notebooks
-    for name, version in found.items():
-        print(f"{name:<16} {version or 'not installed'}")
+def doctor(to_json:ToJson = False):
+    "Find incompatible versions, and say what is installed and which device is used."
+    found = versions() | {name: installed_version(name) for name in _NOTEBOOK_TOOLS}
     bad = _bad_versions(found)
+    if to_json:
+        print_json(dict(versions=found, incompatible=bad) if bad else _doctor_json(found, bad))
+    elif bad:
+        print("\n".join([*(as_row("incompatible", line) for line in bad), *_version_rows(found)]))
+    else:
+        print(as_row("newsclf doctor", "no known incompatible versions"))
+        print("\n".join([*_machine_rows(), as_row("minilm", _minilm_state())]))
+        print("\n".join(_version_rows(found)))
+        print(as_row("next", "newsclf train"))
     if bad:
-        print("\n" + "\n".join(bad))
         raise typer.Exit(1)
-    print("\n" + "\n".join(_machine_lines()))
-    print(f"minilm           {_minilm_state()}")
-    print("\nno combination that is known to fail")

@@ -260,7 +260,7 @@ def _written(
     name:str, # Field of `Config`
     where:str, # File it came from; empty for a flag
 )->str:
-    "The name of a field as the user wrote it"
+    "Give the name of a field as the user wrote it"
     return name if where else "--" + name.replace("_", "-")
 
 def _check_bounds(

@@ -8,12 +8,14 @@ __all__ = ['Event', 'Detail', 'DataRead', 'ModelReady', 'Note', 'Logged', 'Evalu
 
 # %% ../../nbs/0_core/50_events.ipynb #a73a5648
 from dataclasses import dataclass, field
+from typing import Any
 
 from .values import Estimate
 
 # %% ../../nbs/0_core/50_events.ipynb #268ce892
 class Event(str):
     "A line for the user, with the facts it was made from"
+    facts:Any # One of the dataclasses below
 
     def __new__(
         cls,

@@ -23,7 +23,7 @@ class Estimate:
 
     @property
     def interval(self) -> list[float] | None:
-        "Both ends, or None if one is unknown"
+        "Give both ends, or None if one is unknown"
         return None if self.low is None or self.high is None else [self.low, self.high]
 
 # %% ../../nbs/0_core/40_values.ipynb #a61287a2
@@ -103,7 +103,7 @@ def _value_from(
         if value is None:
             return None
         return _value_from(next(k for k in of if k is not type(None)), value)
-    if is_dataclass(kind):
+    if is_dataclass(kind) and isinstance(kind, type):
         return from_json(kind, value)
     if kind is float and type(value) is int:
         return float(value)

@@ -26,6 +26,7 @@ from newsclf.data.duplicates import (
 )
 
 from ..core.config import UserError
+from ..core.rows import as_row
 from .cleaning import CLEANERS, clean_text
 from .cues import Cue, TagDebt, class_cues, right_share, source_tags, without_cues
 from .linear import Suspects, linear_baseline, suspect_labels
@@ -271,21 +272,29 @@ def audit_news(
 def _row_lines(
     a:Audit, # An audit
 )->list[str]:
-    "Format rows, classes, lengths and unusual rows"
+    "Lay out the classes, and the lengths of texts"
     long, q = a.lengths, a.lengths.quantiles
-    classes = (f"{b.name} {b.rows:,} ({b.share:.1%})" for b in a.balance)
+    classes = [f"{b.name} {b.rows:,} ({b.share:.1%})" for b in a.balance]
+    more = [f"and {len(classes) - 12} more"] * (len(classes) > 12)
     return [
-        f"rows: {a.rows:,}" + (f", test rows: {a.test_rows:,}" if a.test_rows else ""),
-        "classes: " + ", ".join(classes),
-        f"length: {long.mean:.0f} {long.unit} on average, median {q['0.5']}, "
-        f"99th percentile {q['0.99']}, longest {q['1']}",
-        "",
-        "rows that cleaning would change, or that are unusual:",
-        *(
-            f"  {kind:<16} {o.rows:>7,}  {o.share:>6.1%}  {' '.join(o.first[:2])}"
-            for kind, o in a.odd.items()
-        ),
+        as_row("classes", ", ".join([*classes[:12], *more])),
+        as_row("length", f"{long.mean:.0f} {long.unit} on average, median {q['0.5']}, "
+               f"99th percentile {q['0.99']}, longest {q['1']}"),
     ]
+
+# %% ../../nbs/1_data/53_audit.ipynb #50a3d021
+def _odd_lines(
+    odd:dict[str, OddRows], # By kind
+)->list[str]:
+    "Lay out the kinds of unusual rows, those that exist first"
+    lines = [
+        f"{kind}: {o.rows:,} rows ({o.share:.1%}), first {', '.join(o.first[:2])}"
+        for kind, o in odd.items()
+        if o.rows
+    ]
+    if none := ", ".join(kind for kind, o in odd.items() if not o.rows):
+        lines.append(f"none with: {none}")
+    return [as_row("unusual rows" if i == 0 else "", line) for i, line in enumerate(lines)]
 
 # %% ../../nbs/1_data/53_audit.ipynb #0dfcf3c2
 def _pair_lines(
@@ -293,7 +302,7 @@ def _pair_lines(
 )->list[str]:
     "List those of the first three pairs that have different classes"
     return [
-        f"  {p.a} {p.class_a}  ~  {p.b} {p.class_b}  ({p.similarity:.2f})"
+        as_row("", f"{p.a} {p.class_a}  ~  {p.b} {p.class_b}  (similarity {p.similarity:.2f})")
         for p in pairs[:3]
         if p.class_a != p.class_b
     ]
@@ -302,74 +311,82 @@ def _pair_lines(
 def _copy_lines(
     a:Audit, # An audit
 )->list[str]:
-    "Format near-duplicates and leaks"
-    c, k = a.copies, a.leaks
-    lines = [
-        f"near-duplicates: {c.pairs:,} pairs among {c.rows:,} training rows, "
-        f"{c.contradicting:,} pairs with different classes",
-        *_pair_lines(c.list),
-    ]
-    if k is None:
-        return lines
-    return [
-        *lines,
-        f"leaks: {k.test_rows:,} of {k.of:,} test rows ({k.test_rows / k.of:.1%}) have a "
-        f"near-duplicate in training, {k.test_rows_contradicting:,} of them with another class",
-        *_pair_lines(k.list),
-    ]
+    "Lay out leaks and near-duplicates"
+    c, k, lines = a.copies, a.leaks, []
+    if k is not None:
+        told = f"none of {k.of:,} test rows has a near-duplicate in training"
+        if k.test_rows:
+            told = f"{k.test_rows:,} of {k.of:,} test rows ({k.test_rows / k.of:.1%}) have a "
+            told += "near-duplicate in training, "
+            told += f"{k.test_rows_contradicting:,} of them with another class"
+        lines = [as_row("leaks", told), *_pair_lines(k.list)]
+    told = "no near-duplicates among the training rows"
+    if c.pairs:
+        told = f"{c.pairs:,} pairs of near-duplicates among {c.rows:,} training rows, "
+        told += f"{c.contradicting:,} of them with different classes"
+    return [*lines, as_row("duplicates", told), *_pair_lines(c.list)]
 
 # %% ../../nbs/1_data/53_audit.ipynb #0dfcf3c4
 def _suspect_lines(
     a:Audit, # An audit
 )->list[str]:
-    "Format suspect labels"
-    s, what = a.suspects, "suspect labels: "
+    "Lay out suspect labels"
+    s, what = a.suspects, "suspect labels"
     if s.rows is None:
-        return [what + f"not searched ({s.left_out})"]
+        return [as_row(what, f"not searched ({s.left_out})")]
     agree = f"a cross-validated linear model agrees with {s.out_of_fold_accuracy:.1%}"
-    lines = [what + f"{s.rows:,} ({agree} of all labels)"]
+    lines = [as_row(what, f"{s.rows:,} ({agree} of all labels)")]
     for p in s.list[:5]:
         nearest = ", ".join(n.label for n in p.neighbours)
-        lines.append(f"  {p.place} {p.label}, predicted {p.better}; similar rows: {nearest}")
+        told = f"{p.place} {p.label}, predicted {p.better}; similar rows: {nearest}"
+        lines.append(as_row("", told))
     return lines
 
 # %% ../../nbs/1_data/53_audit.ipynb #0dfcf3c6
-def _cue_lines(
+def _cue_words(
     cues:list[Cue], # Tags or words
+)->str:
+    "List cues with their rows and their class"
+    told = (f"{c.cue} ({c.rows:,} rows, {c.share:.1%} {c.label})" for c in cues)
+    return ", ".join(told) or "none found"
+
+# %% ../../nbs/1_data/53_audit.ipynb #50a3d031
+def _cue_lines(
+    a:Audit, # An audit
 )->list[str]:
-    "Format cues, their rows and their class"
-    lines = [f"  {c.cue:<16} {c.rows:>7,} rows  {c.share:>6.1%} {c.label}" for c in cues]
-    return lines or ["  none found"]
+    "Lay out tags and words that give the class away"
+    tags, words = _cue_words(a.cues.tags[:6]), _cue_words(a.cues.words[:10])
+    return [
+        as_row("tags", f"that give the class away: {tags}"),
+        as_row("words", f"90% or more of their rows in one class: {words}"),
+    ]
 
 # %% ../../nbs/1_data/53_audit.ipynb #0dfcf3c8
 def _baseline_lines(
     a:Audit, # An audit
 )->list[str]:
-    "Format the linear baseline, and its dependence on tags"
+    "Lay out the linear baseline, and its dependence on tags"
     b, m, lines = a.baseline, a.cues.model, []
     if b is None:
         return lines
-    if m and m.tagged_rows:
-        right = f"accuracy {m.tagged_accuracy:.1%}"
-        bare = f"without the tag {m.tagged_accuracy_tags_removed:.1%}"
-        where = f"{m.tagged_rows:,} test rows with a tag or dateline"
-        lines += ["", f"{where}: {right}, {bare}"]
-    line = "linear baseline (to be beaten by BERT): accuracy "
-    line += f"{b.accuracy:.2%} on {b.rows:,} test rows"
+    told = f"accuracy {b.accuracy:.1%} on {b.rows:,} test rows"
     if 0 < (rest := b.without_leaks).rows < b.rows:
-        line += f", {rest.accuracy:.2%} on the {rest.rows:,} without a near-duplicate in training"
-    return [*lines, "", line]
+        told += f", {rest.accuracy:.1%} on the {rest.rows:,} without a near-duplicate in training"
+    lines.append(as_row("linear model", f"{told}: BERT has to beat this"))
+    if m and m.tagged_rows:
+        bare = f"{m.tagged_accuracy:.1%}, without the tag {m.tagged_accuracy_tags_removed:.1%}"
+        where = f"{m.tagged_rows:,} test rows with a tag or dateline"
+        lines.append(as_row("", f"on the {where} {bare}"))
+    return lines
 
 # %% ../../nbs/1_data/53_audit.ipynb #0dfcf3cb
 def format_audit(
     a:Audit, # From `audit_news`
 )->str:
-    "Format an audit for the screen"
+    "Lay out an audit for the screen, what matters most first"
+    rows = f"{a.rows:,} for training" + f", {a.test_rows:,} for the test" * bool(a.test_rows)
     return "\n".join([
-        *_row_lines(a), "",
-        *_copy_lines(a), "",
-        *_suspect_lines(a), "",
-        "tags that give the class away:", *_cue_lines(a.cues.tags[:6]), "",
-        "words with 90% or more of their rows in one class:", *_cue_lines(a.cues.words[:10]),
-        *_baseline_lines(a),
+        as_row("rows", rows), "",
+        *_copy_lines(a), *_suspect_lines(a), *_cue_lines(a), "",
+        *_row_lines(a), *_odd_lines(a.odd), *_baseline_lines(a),
     ])

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable, Iterator
 
 from .account import Batch, Table
-from .encodings import BAD_CHARACTER, character_fault
 from .csv_rules import text_lines
+from .encodings import BAD_CHARACTER, character_fault
 
 # %% ../../nbs/1_data/13_formats.ipynb #5fb9282f
 def _no_repeats(pairs:list[tuple])->dict:

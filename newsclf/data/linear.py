@@ -146,7 +146,10 @@ def suspect_labels(
     scores = out_of_fold(x, labels, copy_groups(rows.texts), seed)
     quality, best, suspect = label_doubt(scores, labels)
     order = np.flatnonzero(suspect)[np.argsort(quality[suspect], kind="stable")][:100]
-    name = lambda row: (rows.places[row], names[labels[row]])
+
+    def name(row):
+        return rows.places[row], names[labels[row]]
+
     listed = []
     for i, near in zip(order, x[order] @ x.T if len(order) else [], strict=True):
         some = _neighbours(i, near, name)

@@ -21,7 +21,7 @@ from .reading import RawNews, hold_out, read_whole, reading_notes
 def _as_datasets(
     train:pd.DataFrame, validation:pd.DataFrame, test:pd.DataFrame, # Rows of each part
 )->DatasetDict:
-    "The three parts in one `DatasetDict`"
+    "Put the three splits into one `DatasetDict`"
     parts = dict(train=train, validation=validation, test=test)
     return DatasetDict(
         {name: Dataset.from_pandas(df, preserve_index=False) for name, df in parts.items()}
@@ -36,15 +36,15 @@ class NewsData:
     names: list[str] # Class names in label order
     sources: dict[str, str] # File name to sha256, or dataset name to fingerprint
     kind: str # What was read, in words
-    accounts: dict[str, Account] # File or part to its account
-    quarantined: list[Rejected] # The rows set aside
+    accounts: dict[str, Account] # Rows kept and set aside, by file or split
+    quarantined: list[Rejected] # Bad rows that were set aside
     notes: list[str] # What the user should know, in words
-    held_out: bool # Whether the test was held out of the rows, for want of a file
+    held_out: bool # True if there was no test file, so the test was held out
 
 # %% ../../nbs/1_data/00_news.ipynb #f15e2e47
 def load_news(
     cfg:Config=Config(), # data, columns, encoding, cleaning, split, seed
-    group_by:Callable | None=None, # From texts to a group for each; for --split grouped
+    group_by:Callable | None=None, # From texts to a group for each, for split="grouped"
     raw:RawNews | None=None, # Rows that are in memory already; None to read them
 )->NewsData:
     "Read, check and split a data set"

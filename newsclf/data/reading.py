@@ -43,7 +43,7 @@ class RawNews:
 
     @property
     def quarantined(self)->list[Rejected]:
-        "The rows set aside"
+        "Collect the rows set aside"
         return [q for t in self.tables.values() for q in t.quarantined]
 
 # %% ../../nbs/1_data/25_reading.ipynb #2a20bdf9
@@ -64,7 +64,7 @@ def _check_listed(
 
 # %% ../../nbs/1_data/25_reading.ipynb #81972772
 def _part_config(cfg:Config, part:str)->Config:
-    "How a part is read: dates count where rows are split off, in train alone"
+    "Say how a split is read: dates count where rows are split off, in train alone"
     return cfg if part == "train" else replace(cfg, time="")
 
 # %% ../../nbs/1_data/25_reading.ipynb #78c28414
@@ -83,7 +83,7 @@ def _read_parts(
 
 # %% ../../nbs/1_data/25_reading.ipynb #11daca0c
 def _files_kind(data:str)->str: # 'sample', a folder or a file
-    "What was read, in words, without the folder in which it lay"
+    "Say what was read, without the folder in which it lay"
     if data == "sample":
         return "the bundled sample"
     at = user_path(data).absolute()
@@ -114,7 +114,7 @@ def _dataset_table(
     cfg:Config, # Columns, what to do with bad rows
     where:str, # For messages
 )->Table:
-    "A dataset as an open table"
+    "Open a dataset as a table"
     table = Table(where, cfg.bad_rows, "row ", news_columns(cfg).wanted)
     check_columns(table.wanted, rows.column_names, where)
     table.columns = table.wanted
@@ -126,7 +126,7 @@ def _dataset_table(
 def _declared(
     feature, # Of the label's column
 )->Classes | None: # None where it declares none
-    "The classes that a dataset declares, written as numbers from 0"
+    "List the classes that a dataset declares, written as numbers from 0"
     if not isinstance(feature, ClassLabel):
         return None
     return Classes(feature.names, {str(i): i for i in range(len(feature.names))})
@@ -137,7 +137,7 @@ def _dataset_parts(
     name:str, # Of the dataset, for messages
     cfg:Config, # How to read it
 )->Iterator[tuple[str, Table]]: # Part and open table
-    "The splits of a dataset, whose classes must be declared alike"
+    "Find the splits of a dataset, whose classes must be declared alike"
     label = cfg.label or "label"
     feature = ds["train"].features.get(label)
     for part in [p for p in ("train", "test") if p in ds]:
@@ -183,7 +183,7 @@ def read_whole(
 
 # %% ../../nbs/1_data/25_reading.ipynb #5f064bdc
 def reading_notes(raw:RawNews, cfg:Config)->list[str]:
-    "What the user should know of a data set that was read"
+    "Say what the user should know of a data set that was read"
     notes = [f"{name}: {format_account(t.account())}" for name, t in raw.tables.items()]
     cleaned = {name: t.facts.cleaned for name, t in raw.tables.items() if t.facts.cleaned}
     changed = "".join(f"; {n:,} texts of {name} changed" for name, n in cleaned.items())

@@ -16,13 +16,19 @@ from dataclasses import dataclass
 from itertools import chain, tee
 from pathlib import Path
 
+from newsclf.data.encodings import (
+    BAD_CHARACTER,
+    character_fault,
+    check_encoding,
+    decode_utf8,
+    text_pieces,
+)
+
 from ..core.config import UserError, check_value
 from ..core.storage import user_path
 from .account import Table, check_columns
-from .encodings import (
-    BAD_CHARACTER, character_fault, check_encoding, decode_utf8, text_pieces)
-from .formats import JSON, json_row
 from .csv_rules import text_lines
+from .formats import JSON, json_row
 from .tables import InputFile, file_rows, first_row, input_file
 
 # %% ../../nbs/1_data/40_records.ipynb #5e22b1e7

@@ -30,7 +30,7 @@ class _Columns:
 
     @property
     def wanted(self)->list[str]:
-        "All that must be there"
+        "List all columns that must be there"
         names = [*self.texts, self.label, self.time] if self.texts else []
         return list(dict.fromkeys(n for n in names if n))
 
@@ -39,11 +39,11 @@ def news_columns(
     cfg:Config, # text, label and time name columns
     nameless:bool=False, # May it be AG News' format, whose columns have no names?
 )->_Columns:
-    "The columns a configuration names, or those that are usual"
+    "Choose the columns that a configuration names, or the usual ones"
     texts = [c.strip() for c in cfg.text.split(",") if c.strip()]
     if bool(texts) != bool(cfg.label):
         found = "--text without --label" if texts else "--label without --text"
-        raise UserError(found, "both, or neither for AG News' format")
+        raise UserError(found, do="Give both, or neither for AG News' format")
     time = cfg.time if cfg.split == "time" else "" # --time alone does nothing
     if not texts and nameless:
         return _Columns([], "", time)
@@ -70,7 +70,7 @@ class _Places:
 
 # %% ../../nbs/1_data/24_rows.ipynb #38d101e3
 def _column_places(table:Table, columns:_Columns)->_Places:
-    "The places of the columns, once the first batch has come"
+    "Find the columns, once the first batch has come"
     have = table.columns
     time = have.index(columns.time) if columns.time and columns.time in have else None
     if columns.texts:
@@ -88,7 +88,7 @@ def _news_fault(
     classes:Classes | None, # None where any will do
     dated:bool=True, # Has it a date, where one is needed?
 )->str: # Empty where it is news
-    "Why a row is no news"
+    "Say why a row is not valid"
     if fault := label_fault(row[at.label], classes):
         return fault
     if not any(row[i].strip() for i in at.texts):
@@ -100,7 +100,7 @@ def _expected(
     classes:Classes | None, # None where any will do
     reason:str, # From `_news_fault`
 )->str:
-    "What should have been there, for the message"
+    "Say what was expected, for the message"
     if reason.startswith("date"):
         return "a date as 2026-11-23 or 2026-11-23T08:15:00Z"
     if not classes or not classes.written:
@@ -117,7 +117,7 @@ def _all_news(
     at:_Places, # Of the columns
     classes:Classes | None, # None where any will do
 )->bool:
-    "Whether every row has a class and some text"
+    "Tell whether every row has a class and some text"
     labels, first = {r[at.label] for r in rows}, at.texts[0]
     if classes and not labels <= classes.written.keys():
         return False
@@ -128,7 +128,7 @@ def _all_news(
 
 # %% ../../nbs/1_data/24_rows.ipynb #799ff366
 def _refuse_rows(table:Table, batch:Batch, at:_Places, classes:Classes | None)->Batch:
-    "A batch less the rows that are no news"
+    "Take the invalid rows out of a batch"
     rows = batch.rows
     dated = [True] * len(rows)
     if at.time is not None:
@@ -162,7 +162,7 @@ def _gather(
     columns:_Columns, # What it is read for
     classes:Classes | None, # None to take what comes
 )->tuple[list[int], dict[int, list[str]]]: # Lines, and the fields of each place that is needed
-    "The rows of a table that are news, column by column"
+    "Collect the valid rows of a table, column by column"
     lines, fields = [], {}
     for batch in _news_rows(table, columns, classes):
         at = _column_places(table, columns)
@@ -179,18 +179,18 @@ def _check_mostly_good(table:Table, rows:int):
     bad = table.quarantined
     first = f"line {bad[0].line}, {bad[0].reason}" if bad else ""
     if not rows:
-        found = "no row of news" + (f"; the first bad one: {first}" if bad else "")
-        raise UserError(found, "some", table.source)
+        found = "no row is valid" + (f"; the first: {first}" if bad else "")
+        raise UserError(found, where=table.source, do="Check the format and the columns")
     if len(bad) > table.kept:
         found = f"{len(bad):,} of {table.rows_in:,} rows are bad; the first: {first}"
-        raise UserError(found, "mostly good ones; the format may be another", table.source)
+        raise UserError(found, where=table.source, do="Check the format and the columns")
 
 # %% ../../nbs/1_data/24_rows.ipynb #911fc21e
 _RESERVED = ("label", "text", "line", "original_text")
 
 # %% ../../nbs/1_data/24_rows.ipynb #8327d74c
 def kept_name(column:str)->str:
-    "The name under which a column of the file stays"
+    "Name a column of the file that is kept"
     return f"original_{column}" if column in _RESERVED else column
 
 # %% ../../nbs/1_data/24_rows.ipynb #798fdd28
@@ -199,7 +199,7 @@ def _news_frame(
     at:_Places, # Where they stood
     fields:dict[int, list[str]], # From `_gather`
 )->pd.DataFrame:
-    "The columns of news as they were in the file"
+    "Make a table of the rows, with their columns as in the file"
     names = [kept_name(c) for c in columns.texts or ["title", "description"]]
     df = pd.DataFrame({name: fields[i] for name, i in zip(names, at.texts, strict=True)})
     if at.time is not None:
@@ -211,7 +211,7 @@ def _cleaned(
     texts:list[list[str]], # The text columns
     clean:str, # Cleaning, as in the configuration
 )->tuple[list[str], list[str]]: # Texts as read, and cleaned
-    "The text columns joined by a space, before and after cleaning"
+    "Join the text columns by a space, and give them before and after cleaning"
     cleaning = check_cleaning(clean)
     raw = [" ".join(row) for row in zip(*texts, strict=True)]
     return raw, [clean_text(t, cleaning) for t in raw]

@@ -30,7 +30,7 @@ def _part_file(
     if len(found) > 1:
         both = " and ".join(p.name for p in found)
         do = "Move one of them elsewhere, or name the file with --data"
-        raise UserError(both, f"one file for {part}", str(data), do)
+        raise UserError(f"{both} are both files for {part}", where=str(data), do=do)
     return found[0] if found else None
 
 # %% ../../nbs/1_data/23_sources.ipynb #cd89bd81
@@ -113,7 +113,7 @@ def open_dataset(
         raise UserError(f"the dataset cannot be opened ({why})", where=name, do=do) from None
     parts = found if isinstance(found, DatasetDict) else DatasetDict({"train": found})
     if "train" not in parts:
-        found = f"the splits are {', '.join(map(str, parts))}"
+        found = f"no split is called train, only {', '.join(map(str, parts))}"
         do = "Rename the split to train on, or save it as a file"
-        raise UserError(found, "a split train", name, do)
+        raise UserError(found, where=name, do=do)
     return parts

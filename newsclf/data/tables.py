@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.config import UserError, check_value
+from ..core.rows import as_row
 from ..core.storage import atomic_path, user_path
-from .account import Batch, Facts, Table, format_account
+from .account import Batch, Facts, Table, account_words
+from .csv_rules import csv_rows, grammar, table_rows, whole_records
 from .encodings import open_bytes, text_pieces
 from .formats import json_batches
-from .csv_rules import csv_rows, grammar, table_rows, whole_records
 
 # %% ../../nbs/1_data/14_tables.ipynb #dc0bff57
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
@@ -249,15 +250,14 @@ def _line_words(f:Facts)->str:
 def format_check(
     table:Table, # From `check_file`
 )->str:
-    "Describe a table in words"
+    "Describe a table in rows for the screen"
     f, kind, columns = table.facts, table.facts.format.upper(), table.columns
     if f.delimiter:
         kind += f", {f.encoding}, delimiter {f.delimiter!r}, {_line_words(f)}"
     names = ", ".join(c[:40] for c in columns[:12]) + (" …" if len(columns) > 12 else "")
     return "\n".join([
-        f"{table.source}: {kind}",
-        f"{len(columns):,} column{'s'[: len(columns) != 1]}"
-        + (f": {names}" if f.header else ", no header"),
-        f"longest field: {f.longest_field:,} characters",
-        format_account(table.account()),
+        as_row("newsclf check", f"{table.source}: {kind}"),
+        as_row("read", account_words(table.account())),
+        as_row("columns", f"{len(columns):,}" + (f": {names}" if f.header else ", without names")),
+        as_row("longest field", f"{f.longest_field:,} characters"),
     ])

@@ -16,6 +16,6 @@ def audit_page(
     texts:dict | None=None, # Text of each place; None for a page without texts
     under:str="", # A line below the title
 )->str: # HTML of a whole page
-    "An audit as one HTML file"
+    "Write an audit as one HTML file"
     lines = [under] if under else []
     return page_html("audit", audit=as_json(audit), title=title, texts=texts, under=lines)

@@ -9,12 +9,12 @@ __all__ = ['calibration_half', 'Temperature', 'fit_temperature', 'SetScore', 'Ca
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #57b48e62
 from dataclasses import dataclass
 from typing import ClassVar, cast
+
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_softmax, softmax
 from scipy.stats import chi2
-from ..core.config import UserError
-from ..core.values import Estimate
+
 from newsclf.evaluate.filing import (
     FilingScore,
     RiskCurve,
@@ -23,6 +23,9 @@ from newsclf.evaluate.filing import (
     fit_filing,
     risk_coverage,
 )
+
+from ..core.config import UserError
+from ..core.values import Estimate
 from .intervals import row_losses, share_estimate
 from .reliability import Reliability, calibration_error, reliability
 
@@ -30,7 +33,7 @@ from .reliability import Reliability, calibration_error, reliability
 def calibration_half(
     digests, # (rows,) sha256 of each text, in hexadecimal
 )->np.ndarray: # (rows,) True for the calibration rows
-    "About half of the rows, always the same"
+    "Choose about half of the rows, always the same"
     return np.array([int(d[:8], 16) % 2 == 1 for d in digests], dtype=bool)
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #89d68ffd
@@ -38,7 +41,7 @@ def _heated(
     logits, # (rows, classes)
     temperature:float, # Divides the logits
 )->np.ndarray: # (rows, classes)
-    "Probabilities at a temperature"
+    "Compute probabilities at a temperature"
     return softmax(logits / temperature, axis=1)
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #94b9e91d
@@ -47,7 +50,7 @@ def _temperature_loss(
     labels, # (rows,)
     temperature:float, # Divides the logits
 )->float:
-    "Mean log-loss at a temperature"
+    "Compute the mean log-loss at a temperature"
     logs = log_softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=1)
     return float(-logs[np.arange(len(labels)), labels].mean())
 
@@ -57,7 +60,7 @@ def _temperature_ends(
     labels, # (rows,)
     best:float, # The temperature with the smallest loss
 )->list[float]: # Lower and upper end
-    "95 % interval of a temperature, by the likelihood ratio"
+    "Compute the 95 % interval of a temperature, by the likelihood ratio"
     limit = _temperature_loss(logits, labels, best) + chi2.ppf(0.95, 1) / (2 * len(labels))
 
     def over(log_t):
@@ -94,7 +97,7 @@ def _best_temperature(
     labels, # (rows,)
     spread:float=np.inf, # Of the prior on its logarithm; without one, infinite
 )->tuple[float, float]: # Temperature and its cost: log-loss, and the prior's share of it
-    "The temperature from 0.05 to 20 with the smallest cost"
+    "Find the temperature from 0.05 to 20 with the smallest cost"
     def cost(log_t):
         prior = log_t**2 / (2 * spread**2 * len(labels))
         return _temperature_loss(logits, labels, np.exp(log_t)) + prior
@@ -107,7 +110,7 @@ def _best_temperature(
 def _few_errors(
     wrong:int, # Errors on the calibration rows
 )->str:
-    "Why a prior took part"
+    "Say why a prior was used"
     errors = f"{wrong} error{'s' * (wrong != 1)}"
     return f"kept near 1 by a prior, because {errors} are too few ({_WRONG} needed without it)"
 
@@ -116,10 +119,10 @@ def fit_temperature(
     logits, # (rows, classes) on calibration rows
     labels, # (rows,) class indices
 )->Temperature: # With the reason, where too few errors called for a prior
-    "The temperature with the smallest log-loss, kept near 1 by a prior where errors are few"
+    "Fit the temperature by log-loss, with a prior near 1 where errors are few"
     logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     if not np.isfinite(logits).all():
-        raise UserError("logits that are no numbers", "finite ones")
+        raise UserError("logits must be finite numbers")
     rows, wrong = len(labels), int((logits.argmax(1) != labels).sum())
     if not rows:
         return Temperature(1.0, 0, 0, None, None, reason="no calibration rows")
@@ -140,7 +143,7 @@ def _conformal_threshold(
     labels, # (rows,) class indices
     coverage:float, # Fraction of sets that must contain the true label
 )->float: # Probability that a label must reach
-    "Threshold of conformal sets; `UserError` if the rows are too few for this coverage"
+    "Choose the threshold of conformal sets; `UserError` if the rows are too few"
     if not 0 < coverage < 1:
         raise UserError(f"coverage must be between 0 and 1 (got {coverage})")
     n = len(labels)
@@ -159,7 +162,7 @@ def _conformal_sets(
     proba, # (rows, classes)
     threshold:float, # From `_conformal_threshold`
 )->np.ndarray: # (rows, classes) True for the labels in the set
-    "The labels that reach the threshold, and always the most likely one"
+    "Collect the labels that reach the threshold, and always the most likely one"
     return (proba >= threshold) | (np.arange(proba.shape[1]) == proba.argmax(1)[:, None])
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #6660bc0e
@@ -176,7 +179,7 @@ def _set_figures(
     sets, # (rows, classes) from `_conformal_sets`
     labels, # (rows,) class indices
 )->SetScore:
-    "How often sets contain the true label, and how large they are"
+    "Measure how often sets contain the true label, and how large they are"
     rows, size = len(labels), sets.sum(1)
     held = int(sets[np.arange(rows), labels].sum())
     coverage = share_estimate(held, rows)
@@ -198,7 +201,7 @@ def _set_thresholds(
     proba, # (rows, classes) on calibration rows
     labels, # (rows,) class indices
 )->dict[str, float | None]: # Coverage to threshold; None where the rows are too few
-    "Thresholds of the sets that a run keeps"
+    "Choose the thresholds of the sets that a run keeps"
     sets = {}
     for coverage in _COVERAGES:
         try:
@@ -216,7 +219,7 @@ def calibrate(
     precision:float=0.99, # Fraction of auto-filed predictions that must be correct
     confidence:float=0.95, # In this guarantee
 )->Calibration:
-    "Temperature, conformal sets and filing threshold"
+    "Fit temperature, conformal sets and auto-filing threshold"
     fit = fit_temperature(logits, labels)
     both = (np.asarray(z, dtype=np.float64) for z in (logits, other))
     proba, others = (_heated(z, fit.temperature) for z in both)
@@ -246,7 +249,7 @@ def _raw_score(
     proba, # (rows, classes)
     labels, # (rows,) class indices
 )->RawScore:
-    "Losses and calibration error of probabilities"
+    "Compute losses and calibration error of probabilities"
     losses, bins = row_losses(proba, labels), reliability(proba, labels)
     log_loss, brier = float(losses.log_loss.mean()), float(losses.brier.mean())
     return RawScore(log_loss, brier, bins, calibration_error(bins))
@@ -310,7 +313,7 @@ def _filed_part(
     every, # The same of all rows
     found:Calibration, # What was fitted
 )->dict: # Name to value, None where it is not known
-    "Auto-filing on the last fifth, and its precision on all rows"
+    "Measure auto-filing on the last fifth, and its precision on all rows"
     names = [str(i) for i in range(every[0].shape[1])]
     heat, threshold = found.temperature.temperature, found.filing.threshold
     pairs = ((_heated(z, heat), y) for z, y in (new, every))
@@ -329,7 +332,7 @@ def _calm_part(
     labels, # (rows,)
     found:Calibration, # What was fitted
 )->dict: # Name to value, None where it is not known
-    "Losses before and after the temperature, and coverage of the sets"
+    "Measure losses before and after the temperature, and coverage of the sets"
     calm = _heated(logits, found.temperature.temperature)
     names = [str(i) for i in range(logits.shape[1])]
     deeds, after = decision_figures(calm, labels, names, found), _raw_score(calm, labels)
@@ -365,14 +368,14 @@ def _short(
     share:float | None, # Fraction that was correct
     asked:float, # Fraction that was requested
 )->bool:
-    "Does a fraction fall short? An unknown one does not"
+    "Tell whether a fraction falls short; an unknown one does not"
     return share is not None and share < asked
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #90f3e513
 def _known_mean(
     values, # Numbers; None where one is not known
 )->float | None: # None where none is known
-    "Mean of what is known"
+    "Average what is known"
     known = [v for v in values if v is not None]
     return float(np.mean(known)) if known else None
 

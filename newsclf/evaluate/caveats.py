@@ -16,7 +16,7 @@ def _check_shape(
     labels:np.ndarray, # (rows,) class indices
     classes:int, # How many there are
 ):
-    "`UserError` if probabilities and labels do not belong together"
+    "Raise `UserError` if probabilities and labels do not belong together"
     if proba.shape != (len(labels), classes):
         wanted = f"({len(labels)}, {classes}): a row for each label, a column for each class"
         raise UserError(f"probabilities of shape {proba.shape}", wanted)
@@ -29,7 +29,7 @@ def check_scores(
     labels, # (rows,) class indices
     names:list[str], # Class names
 )->tuple[np.ndarray, np.ndarray]: # Both as arrays
-    "Probabilities and labels as arrays; `UserError` for what cannot be scored"
+    "Make arrays of probabilities and labels; `UserError` for what cannot be scored"
     proba, labels = np.asarray(proba, dtype=np.float64), np.asarray(labels)
     _check_shape(proba, labels, len(names))
     if not np.isfinite(proba).all() or abs(proba.sum(1) - 1).max() > 1e-3 or proba.min() < 0:
@@ -52,24 +52,50 @@ _NEVER = (
     "{} was never predicted: its precision is undefined "
     "and counts as 0 in the macro precision"
 )
+_RARES = (
+    "{:,} classes have fewer than 30 rows, {} the fewest ({:,}): on other rows their recall, "
+    "and means over classes, may be quite different"
+)
+_NEVERS = (
+    "{:,} classes were never predicted, among them {}: their precision is undefined "
+    "and counts as 0 in the macro precision"
+)
 _ONE_CLASS = (
     "all rows are of one class: these metrics cannot show "
     "whether the model tells classes apart"
 )
 _FEW = "only {:,} rows: on as many others the metrics may be quite different"
 
+# %% ../../nbs/4_evaluate/13_caveats.ipynb #a40c1a60
+def _rare_notes(
+    few:list[tuple[int, str]], # Rows and name of each class with few rows
+)->list[str]:
+    "Name the classes with few rows, or the smallest of many"
+    if len(few) <= 3:
+        return [_RARE.format(*found) for found in few]
+    rows, name = min(few)
+    return [_RARES.format(len(few), name, rows)]
+
+def _never_notes(
+    never:list[str], # Classes that were never predicted
+)->list[str]:
+    "Name the classes that were never predicted, or the first of many"
+    if len(never) <= 3:
+        return [_NEVER.format(name) for name in never]
+    return [_NEVERS.format(len(never), never[0])]
+
 # %% ../../nbs/4_evaluate/13_caveats.ipynb #5d5afbbd
 def score_notes(
     counts, # (classes, classes) confusion counts
     names:list[str], # Class names
 )->list[str]: # Sentences; empty where all is well
-    "What the metrics cannot say"
+    "Say what the metrics cannot"
     actual, called = np.asarray(counts).sum(1), np.asarray(counts).sum(0)
     classes, rows = list(zip(names, actual, called, strict=True)), actual.sum()
     notes = [_ABSENT.format(name) for name, t, _ in classes if not t]
     if rows >= 100:
-        notes += [_RARE.format(t, name) for name, t, _ in classes if 0 < t < 30]
-    notes += [_NEVER.format(name) for name, t, s in classes if t and not s]
+        notes += _rare_notes([(t, name) for name, t, _ in classes if 0 < t < 30])
+    notes += _never_notes([name for name, t, s in classes if t and not s])
     if (actual > 0).sum() == 1:
         notes.append(_ONE_CLASS)
     if rows < 100:

@@ -24,6 +24,7 @@ from newsclf.evaluate.paired import (
 )
 
 from ..core.config import UserError
+from ..core.rows import ROW, WIDE, as_row, cut_text, note_rows
 from .caveats import score_notes
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #476b7248
@@ -33,7 +34,7 @@ def _check_classes(
     table, # DataFrame with label, predicted, and p_<class> for each class
     where:str="", # Whose it is, for messages
 )->list[str]: # Class names, in the table's order
-    "Class names of a table; `UserError` for a class without a column"
+    "Read the class names of a table; `UserError` for a class without a column"
     names = [c[2:] for c in table if str(c).startswith("p_")]
     odd = [v for c in ("label", "predicted") for v in table[c].unique() if v not in names]
     odd += [n for n in names if not n.isprintable()]
@@ -46,7 +47,7 @@ def _check_predictions(
     table, # DataFrame: digest (sha256 of the row's text), label, predicted, p_<class> for each
     where:str="", # Whose it is, for messages
 )->list[str]: # Class names, in the table's order
-    "Class names of a table of predictions; `UserError` if it is not valid"
+    "Read the class names of predictions; `UserError` for an invalid table"
     if lacking := [c for c in _COLUMNS if c not in table]:
         wanted = "digest, label, predicted and p_<class>"
         raise UserError(f"no column {lacking[0]}", wanted, where, "Evaluate the run again")
@@ -59,7 +60,7 @@ def _check_predictions(
 def _numbered(
     keys, # Some of which may come more than once
 ): # DataFrame: key; nth: how often it came before; place
-    "Keys with their occurrence and place"
+    "Pair keys with their occurrence and place"
     keys = pd.Series(np.asarray(keys, dtype=object))
     nth = keys.groupby(keys).cumcount()
     return pd.DataFrame(dict(key=keys, nth=nth, place=np.arange(len(keys))))
@@ -69,7 +70,7 @@ def _pair_keys(
     a, # Keys
     b, # Keys
 )->tuple[np.ndarray, np.ndarray]: # Places in A and in B, in A's order
-    "Places of equal keys, the nth occurrence with the nth"
+    "Find the places of equal keys, the nth occurrence with the nth"
     both = _numbered(a).merge(_numbered(b), on=["key", "nth"], suffixes=("_a", "_b"))
     return both["place_a"].to_numpy(), both["place_b"].to_numpy()
 
@@ -79,7 +80,7 @@ def _refuse_other_labels(
     left_b, # Digests that only B has
     names, # What the two are called
 ):
-    "`UserError` if a text has another label in each of two runs"
+    "Raise `UserError` if a text has another label in each of two runs"
     a, b = names
     if other := len(_pair_keys(left_a, left_b)[0]):
         rows = "1 row has" if other == 1 else f"{other:,} rows have"
@@ -93,7 +94,7 @@ def _refuse_other_rows(
     names, # What the two are called
     both:int, # Rows that both have
 ):
-    "`UserError` if one of two runs has rows that the other has not"
+    "Raise `UserError` if one of two runs has rows that the other has not"
     if not len(left_a) and not len(left_b):
         return
     a, b = names
@@ -109,7 +110,7 @@ def _match_rows(
     common:bool=False, # Compare only the rows that both have?
     names=("A", "B"), # For messages
 )->tuple[np.ndarray, np.ndarray]: # Places in A and in B, in A's order
-    "Row i of A is row i of B, whatever their order; `UserError` if they are not the same rows"
+    "Pair the rows of A and B in any order; `UserError` if they differ"
     (digests_a, labels_a), (digests_b, labels_b) = (np.array(x, dtype=object) for x in (a, b))
     i, j = _pair_keys(digests_a + "\t" + labels_a, digests_b + "\t" + labels_b)
     left = np.delete(digests_a, i), np.delete(digests_b, j)
@@ -124,7 +125,7 @@ def _match_tables(
     names:list[str], # What each is called, for messages
     common:bool=False, # Compare only the rows that all have?
 ): # Tables of the same rows and columns in the same order; rows left out of each
-    "Tables of predictions, row by row on the same texts"
+    "Align tables of predictions, row by row on the same texts"
     ours, *others = [_check_predictions(t, n) for t, n in zip(tables, names, strict=True)]
     columns = [*_COLUMNS, *(f"p_{c}" for c in ours)]
     out = [tables[0][columns]]
@@ -144,7 +145,7 @@ def _match_tables(
 def _commonest(
     tables, # Matched tables of one side
 )->np.ndarray: # (rows,) class names
-    "Most frequent prediction of a side"
+    "Find the most frequent prediction of a side"
     names = np.array([c[2:] for c in tables[0] if c.startswith("p_")], dtype=object)
     proba = np.mean([t[[f"p_{n}" for n in names]] for t in tables], axis=0)
     votes = sum((t["predicted"].to_numpy()[:, None] == names).astype(float) for t in tables)
@@ -166,7 +167,7 @@ def _changed_rows(
     b, # Of B's
     names=("A", "B"), # What they are called
 )->list[ChangedRow]:
-    "Rows with different predictions"
+    "List the rows with different predictions"
     label, said_a, said_b = a[0]["label"].to_numpy(), _commonest(a), _commonest(b)
     right = np.where(said_a == label, names[0], np.where(said_b == label, names[1], "neither"))
     columns = (c[said_a != said_b].tolist() for c in (label, said_a, said_b, right))
@@ -177,7 +178,7 @@ def _changed_rows(
 def _in_points(
     shares, # Differences as shares
 )->list[str]: # In points
-    "Differences in points, with as few decimals as will do"
+    "Write differences in points, with as few decimals as will do"
     for digits in (1, 2, 3):
         texts = [f"{100 * s + 0:.{digits}f}" for s in shares]
         if all(float(t) or not s for t, s in zip(texts, shares, strict=True)):
@@ -188,7 +189,7 @@ def _in_points(
 def _better_side(
     accuracy:Difference, # With p
 )->int | None: # 0: A, 1: B, None: cannot be told apart
-    "Which side is better"
+    "Tell which side is better"
     lo, hi = accuracy.interval_95
     found = accuracy.p is not None and accuracy.p < 0.05 and (lo > 0 or hi < 0)
     return int(accuracy.difference > 0) if found else None
@@ -198,7 +199,7 @@ def _seed_limit(
     runs, # Runs a side
     names, # What the sides are called
 )->str: # Empty where both sides have several
-    "What single runs cannot say"
+    "Say what single runs cannot show"
     single = [n for n, k in zip(names, runs, strict=True) if k == 1]
     again = "another seed might give another result"
     if len(single) == 1:
@@ -211,7 +212,7 @@ def _better_words(
     side:int, # 0: A is better, 1: B
     names, # What the sides are called
 )->str:
-    "Which side is better, and by how much"
+    "Say which side is better, and by how much"
     sign = 1 if side else -1
     ends = sorted(sign * e for e in accuracy.interval_95)
     size, lo, hi = _in_points([sign * accuracy.difference, *ends])
@@ -221,7 +222,7 @@ def _better_words(
 def _too_few_words(
     accuracy:Difference, # With what the rows could show
 )->str:
-    "The smallest difference that the test set would detect"
+    "State the smallest difference that the test set would detect"
     if accuracy.smallest is None:
         return "the test set is too small to detect any difference"
     return f"it would detect a difference of {_in_points([accuracy.smallest])[0]} points"
@@ -234,7 +235,7 @@ def _verdict(
     names=("A", "B"), # What the sides are called
     same:bool=False, # Are all predictions the same?
 )->str: # Without a full stop
-    "Which is better, in one sentence"
+    "Say which is better, in one sentence"
     a, b = names
     if same:
         return f"{a} and {b} make the same predictions on all {rows:,} rows"
@@ -257,7 +258,7 @@ def _compare_scores(
     classes:int, # Number of classes
     seed:int=1122, # Decides the bootstrap
 )->ScoreDifferences: # With McNemar's test for one run a side
-    "Accuracy and macro F1 of two sides, by the method that their runs allow"
+    "Compare accuracy and macro F1, by the method that the runs allow"
     if len(said_a) == len(said_b) == 1:
         found, rows = paired_difference(labels, said_a[0], said_b[0], classes, seed), len(labels)
         apart = (said_a[0] == labels) ^ (said_b[0] == labels)
@@ -290,7 +291,7 @@ def _run_titles(
     names, # What the sides are called
     runs, # Runs of each
 )->list[str]:
-    "What each run is called in a message"
+    "Name each run for a message"
     titles = []
     for name, k in zip(names, runs, strict=True):
         titles += [name] if k == 1 else [f"{name}, run {i}" for i in range(1, k + 1)]
@@ -301,7 +302,7 @@ def _refuse_twice(
     tables, # Matched tables of one side
     name:str, # What it is called
 ):
-    "`UserError` if a run is given twice"
+    "Raise `UserError` if a run is given twice"
     if any(x.equals(y) for k, x in enumerate(tables) for y in tables[:k]):
         found, do = f"{name} has the same predictions twice", "Give each run once"
         raise UserError(found, do=do)
@@ -311,7 +312,7 @@ def _places(
     classes:list[str], # Class names
     columns, # Columns of class names
 )->np.ndarray: # (columns, rows) class indices
-    "Class names as their places"
+    "Turn class names into their places"
     index = pd.Index(classes)
     return np.stack([index.get_indexer(column) for column in columns])
 
@@ -322,7 +323,7 @@ def _match_sides(
     names, # What the sides are called
     common:bool, # Compare only the rows that all have?
 ): # A's tables; B's; rows left out, by run
-    "Both sides, row by row on the same texts; `UserError` for a run that is given twice"
+    "Align both sides on the same texts; `UserError` for a run given twice"
     titles = _run_titles(names, (len(a), len(b)))
     tables, left = _match_tables([*a, *b], titles, common)
     sides = tables[: len(a)], tables[len(a) :]
@@ -364,7 +365,7 @@ def compare_predictions(
 def _p_text(
     p:float | None, # A p value, or none
 )->str:
-    "A p value for a table"
+    "Write a p value for a table"
     if p is None:
         return ""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
@@ -375,69 +376,99 @@ def _difference_cells(
     found:Difference | ClassDifference, # Both sides, and their difference
     p:float | None, # To be shown
 )->list[str]:
-    "A line of the table"
+    "Make a line of the table"
     ends = "{:.2f} to {:.2f}".format(*(100 * e + 0 for e in found.interval_95))
     points = f"{100 * found.difference:+.2f}"
     return [name, f"{found.a:.2%}", f"{found.b:.2%}", points, ends, _p_text(p)]
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #6dccf224
+_NAME = 20 # Characters of a side's name at most, in a table
+
+def _heads(
+    names:list[str], # What the sides are called
+)->list[str]: # Heads of the columns
+    "Call the sides A and B where their names are long"
+    return names if max(map(len, names)) <= _NAME else ["A", "B"]
+
+def _shown_classes(
+    by_class:list[ClassDifference], # In label order
+)->list[ClassDifference]:
+    "Choose all classes if they are few, otherwise those that differ most"
+    if len(by_class) <= 12:
+        return by_class
+    return sorted(by_class, key=lambda c: -abs(c.difference))[:10]
+
+# %% ../../nbs/4_evaluate/31_compare.ipynb #50a3d082
 def _score_table(
     found:Comparison, # From `compare_predictions`
 )->list[str]: # Lines
-    "Both scores, and the recall of each class"
-    cells = [["", *found.names, "points", "95 % interval", "p"]]
+    "Lay out both scores, and the recall of each class"
+    shown = _shown_classes(found.by_class)
+    cells = [["", *_heads(found.names), "points", "95% interval", "p"]]
     cells.append(_difference_cells("accuracy", found.accuracy, found.accuracy.p))
     cells.append(_difference_cells("macro F1", found.macro_f1, found.macro_f1.p))
-    cells += [_difference_cells(f"recall {c.name}", c, c.p_holm) for c in found.by_class]
-    first = max(15, *(len(c.name) + 7 for c in found.by_class))
-    wide = [*(max(8, len(n)) for n in found.names), 8, 16, 7]
+    cells += [_difference_cells(f"recall {c.name}", c, c.p_holm) for c in shown]
+    wide = [*(max(8, len(n)) for n in _heads(found.names)), 8, 16, 7]
+    first = max(ROW, *(len(c.name) + 7 for c in shown))
+    first = min(first, WIDE - sum(w + 2 for w in wide))
     lines = []
     for name, *rest in cells:
         right = [text.rjust(width) for text, width in zip(rest, wide, strict=True)]
-        lines.append("  ".join([name.ljust(first), *right]).rstrip())
-    return lines
+        lines.append("  ".join([cut_text(name, first).ljust(first), *right]).rstrip())
+    left = len(found.by_class) - len(shown)
+    return lines + [f"and {left} classes that differ less"] * bool(left)
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #51176b84
-def _test_lines(
+def _test_rows(
     found:Comparison, # From `compare_predictions`
 )->list[str]:
-    "The basis of the p values: rows that only one side has right, or the runs of each side"
+    "Lay out what the p values are based on: rows that one side alone has right, or the runs"
     (a, b), m, accuracy = found.names, found.mcnemar, found.accuracy
     if m:
+        p = f"p {_p_text(m.exact)} exact, {_p_text(m.mid_p)} mid-p"
         apart = f"correct only in {a}: {m.only_a:,}, only in {b}: {m.only_b:,}"
-        return [f"{apart}; McNemar's p {_p_text(m.exact)} exact, {_p_text(m.mid_p)} mid-p"]
-    lines = []
+        return [as_row("McNemar's test", f"{p}; {apart}")]
+    rows = []
     for name, some in zip(found.names, found.accuracies.values(), strict=True):
-        lines.append(f"accuracies of {name}: {', '.join(f'{x:.2%}' for x in some)}")
+        rows.append(as_row("accuracies", f"of {name}: {', '.join(f'{x:.2%}' for x in some)}"))
     if accuracy.error_rows is not None and accuracy.error_seeds is not None:
-        rows, seeds = 100 * accuracy.error_rows, 100 * accuracy.error_seeds
-        lines.append(f"standard error: {rows:.2f} points from rows, {seeds:.2f} from seeds")
-    return lines
+        by_rows, by_seeds = 100 * accuracy.error_rows, 100 * accuracy.error_seeds
+        told = f"{by_rows:.2f} points from rows, {by_seeds:.2f} from seeds"
+        rows.append(as_row("standard error", told))
+    return rows
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #4053a208
-def _changed_line(
+def _changed_row(
     found:Comparison, # From `compare_predictions`
 )->str:
-    "How many predictions differ, and which side is correct"
+    "Say how many predictions differ, and which side is correct"
     a, b = found.names
     kinds = [sum(row.right == kind for row in found.changed) for kind in (a, b, "neither")]
-    return (
-        f"different predictions on {len(found.changed):,} rows: "
-        f"{a} correct on {kinds[0]:,}, {b} on {kinds[1]:,}, neither on {kinds[2]:,}"
-    )
+    told = f"{a} correct on {kinds[0]:,}, {b} on {kinds[1]:,}, neither on {kinds[2]:,}"
+    return as_row("changed", f"{len(found.changed):,} predictions: {told}")
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #1ce30180
+def _side_rows(
+    found:Comparison, # From `compare_predictions`
+)->list[str]:
+    "Say what was compared: the sides, their runs and the rows of both"
+    (a, b), (runs_a, runs_b), rows = found.names, found.runs, []
+    if _heads(found.names) != found.names:
+        rows = [as_row("A", a, wrap=False), as_row("B", b, wrap=False)]
+    if max(found.runs) > 1:
+        rows.append(as_row("runs", f"{runs_a} of {a}, {runs_b} of {b}"))
+    left = "".join(f"; {k:,} rows of {n} left out" for n, k in found.left_out.items() if k)
+    return [*rows, as_row("tested on", f"the same {found.rows:,} rows{left}")]
+
 def format_comparison(
     found:Comparison, # From `compare_predictions`
-)->str: # Several lines, the verdict last
-    "The comparison as text"
-    (a, b), (runs_a, runs_b) = found.names, found.runs
-    head = f"{found.rows:,} rows, {runs_a} of {a} and {runs_b} of {b}"
-    head += "".join(f"; {k:,} rows of {n} left out" for n, k in found.left_out.items() if k)
-    adjusted = "(p values of the classes are adjusted by Holm's method)"
-    lines = [head, "", *_score_table(found), adjusted, "", *_test_lines(found)]
-    lines += [_changed_line(found), *(f"note: {n}" for n in found.notes), ""]
-    return "\n".join([*lines, found.verdict])
+)->str: # Several lines, the verdict first
+    "Lay out a comparison for the screen"
+    return "\n".join([
+        as_row("verdict", found.verdict), *_side_rows(found), "",
+        *_score_table(found), "(p values of the classes are adjusted by Holm's method)", "",
+        *_test_rows(found), _changed_row(found), *note_rows(found.notes),
+    ])
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #46005e08
 @dataclass(frozen=True)
@@ -452,6 +483,6 @@ class BriefComparison:
 def in_brief(
     found:Comparison, # From `compare_predictions`
 )->BriefComparison:
-    "A comparison without its classes and rows"
+    "Leave out the classes and rows of a comparison"
     scores = found.accuracy, found.macro_f1, found.mcnemar
     return BriefComparison(*scores, found.better, found.verdict)

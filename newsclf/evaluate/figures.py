@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
+
 from ..core.storage import write_text
 from ..core.values import as_json, from_json
 from .calibrate import Calibration, RawScore, SetScore
@@ -47,7 +48,7 @@ class Metrics:
 def metrics_json(
     metrics:Metrics, # Of a run
 )->dict: # As in metrics.json
-    "Metrics as a dictionary for JSON"
+    "Make a dictionary of metrics for JSON"
     return unfold(as_json(metrics), "tested")
 
 # %% ../../nbs/4_evaluate/22_figures.ipynb #a1b1bd06

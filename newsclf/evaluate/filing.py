@@ -8,8 +8,10 @@ __all__ = ['Threshold', 'fit_filing', 'FilingScore', 'filing_figures', 'RiskCurv
 # %% ../../nbs/4_evaluate/21_filing.ipynb #43a2b9f6
 from dataclasses import dataclass
 from typing import ClassVar
+
 import numpy as np
 from scipy.stats import binom
+
 from ..core.config import UserError
 from ..core.values import Estimate
 from .intervals import share_estimate
@@ -21,7 +23,7 @@ def _threshold_path(
     right, # (rows,) bool: was the prediction correct
     precision:float, # Fraction of auto-filed predictions that must be correct
 )->np.ndarray: # From strict to lenient; each lets about half a percent more pass
-    "Thresholds to test, beginning with the one that has the strongest evidence"
+    "List thresholds to test, beginning with the strongest evidence"
     path = np.quantile(sure, 1 - np.arange(0.005, 1.0025, 0.005).clip(max=1))
     filed = sure >= path[:, None]
     by_luck = binom.cdf((filed & ~right).sum(1), filed.sum(1), 1 - precision)
@@ -35,7 +37,7 @@ def _choose_threshold(
     precision:float, # Fraction of auto-filed predictions that must be correct
     confidence:float, # In the guarantee
 )->tuple[float | None, int, int]: # Threshold (None if none is safe); rows above it; errors
-    "The most lenient threshold that passes the test"
+    "Choose the most lenient threshold that passes the test"
     found = None, 0, 0
     for threshold in path:
         filed = sure >= threshold
@@ -74,7 +76,7 @@ def _claim(
     precision:float, # Fraction that must be correct
     confidence:float, # In the guarantee
 )->str: # A sentence
-    "The guarantee for a threshold"
+    "State the guarantee for a threshold"
     share, sure = f"{100 * precision:g}%", f"{100 * confidence:g}%"
     least = int(np.ceil(np.log(1 - confidence) / np.log(precision)))
     if threshold is not None:
@@ -92,7 +94,7 @@ def fit_filing(
     precision:float=0.99, # Fraction of auto-filed predictions that must be correct
     confidence:float=0.95, # In this guarantee
 )->Threshold:
-    "A threshold from which articles may be auto-filed, with its guarantee"
+    "Fit a threshold for auto-filing, with its guarantee"
     for name, v in (("precision", precision), ("confidence", confidence)):
         if not 0.5 <= v < 1:
             raise UserError(f"{name} must be at least 0.5 and below 1, such as 0.99 (got {v})")
@@ -122,7 +124,7 @@ def _filing_score(
     right, # (rows,) bool
     classes:dict[str, FilingScore] | None=None, # By predicted class
 )->FilingScore:
-    "Coverage and precision on some rows"
+    "Measure coverage and precision on some rows"
     n, f, r = len(filed), int(filed.sum()), int((filed & right).sum())
     return FilingScore(n, f, r, share_estimate(f, n), share_estimate(r, f), classes)
 
@@ -133,7 +135,7 @@ def filing_figures(
     names:list[str], # Class names
     threshold:float | None, # Of a `Threshold`
 )->FilingScore:
-    "Coverage and precision of auto-filing at a threshold"
+    "Measure coverage and precision of auto-filing at a threshold"
     said = proba.argmax(1)
     right = said == labels
     filed = proba.max(1) >= (np.inf if threshold is None else threshold)
@@ -155,7 +157,7 @@ def risk_coverage(
     proba, # (rows, classes)
     labels, # (rows,) class indices
 )->RiskCurve:
-    "Error rate of the most confident predictions, for growing fractions of the rows"
+    "Compute the error rate of the most confident predictions, by coverage"
     sure, n = proba.max(1), len(labels)
     order = np.argsort(-sure, kind="stable")
     wrong = 1 - tied_means(sure, proba.argmax(1) == labels)[order]

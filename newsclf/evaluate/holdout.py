@@ -34,21 +34,21 @@ def _test_identity(
 def _row_keys(
     digests, # From `text_digests`
 )->np.ndarray: # (rows,) uint64, in the order of the rows
-    "The first 64 bits of each digest"
+    "Take the first 64 bits of each digest"
     return np.array([int(d[:16], 16) for d in digests], dtype=np.uint64)
 
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #9d0876a2
 def _pack_keys(
     keys, # From `_row_keys`
 )->str: # Base64 of the distinct keys, sorted, 8 bytes each, the highest first
-    "Keys as a string for JSON"
+    "Write keys as a string for JSON"
     return base64.b64encode(np.unique(keys).astype(">u8").tobytes()).decode()
 
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #7a9769d2
 def _unpack_keys(
     packed:str, # From `_pack_keys`
 )->np.ndarray: # (texts,) uint64, sorted, each once
-    "Keys from a file"
+    "Read keys from a file"
     return np.frombuffer(base64.b64decode(packed), dtype=">u8").astype(np.uint64)
 
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #3bd8abeb
@@ -57,7 +57,7 @@ class _VaultClosed(UserError):
 
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #49fad7cf
 def _state_folder()->Path: # It need not exist
-    "Folder for state; `_VaultClosed` if there is no home folder and none is named"
+    "Find the folder for state; `_VaultClosed` if there is no home folder and none is named"
     if own := os.environ.get("NEWSCLF_STATE"):
         return user_path(own)
     if os.path.isabs(xdg := os.environ.get("XDG_STATE_HOME", "")):
@@ -150,7 +150,7 @@ def _no_rights(
     do:str, # The same as a verb
     folder, # Of the ledger
 )->_VaultClosed:
-    "The error for a folder without permission"
+    "Make the error for a folder without permission"
     found = f"the test-set ledger cannot be {done} ({e.strerror})"
     do = f"Get permission to {do} this folder, or name another in NEWSCLF_STATE"
     return _VaultClosed(found, where=str(folder), do=do)
@@ -159,7 +159,7 @@ def _no_rights(
 def read_vault(
     folder=None, # None for `tests` in the state folder
 )->list[TestRecord]:
-    "All test sets in the ledger; `_VaultClosed` if it cannot be read"
+    "Read all test sets in the ledger; `_VaultClosed` if it cannot be read"
     try:
         folder = Path(folder or _state_folder() / "tests")
     except _VaultClosed:
@@ -202,7 +202,7 @@ def _find_test(
     digests, # From `text_digests`
     vault:list[TestRecord], # From `read_vault`
 )->list[_Match]: # Most shared texts first
-    "Known test sets that share rows with these"
+    "Find known test sets that share rows with these"
     keys, found = np.unique(_row_keys(digests)), []
     for r in vault:
         shared = len(np.intersect1d(keys, r.keys, assume_unique=True))
@@ -220,7 +220,7 @@ def _add_look(
     kind:str, # file, held out or table
     look:Look, # The evaluation
 )->TestRecord:
-    "A test set's record after another evaluation"
+    "Update a test set's record after another evaluation"
     kind = kind if kind == "file" or was is None else was.kind
     looks = [*(was.looks if was else ()), look]
     return TestRecord(
@@ -252,7 +252,7 @@ def _sum_up(
     digests, # Of the rows evaluated on
     kept:str="yes", # Or 'not recorded: reason'
 )->Looks:
-    "All evaluations on a test set, for manifest and report"
+    "Sum up all evaluations on a test set, for manifest and report"
     same = [m.record for m in _find_test(digests, vault) if m.counts]
     me = next(r for r in same if r.identity == _test_identity(digests))
     looks = sorted((one for r in same for one in r.looks), key=lambda one: one.date)
@@ -307,7 +307,7 @@ def record_look(
 def _count_words(
     found:Looks, # From `record_look`
 )->str:
-    "How often a test set was evaluated on"
+    "Say how often a test set was evaluated on"
     n, m, closed = found.looks, found.models, found.kept != "yes"
     if n == 1 and not closed:
         return "This is the first evaluation on this test set."
@@ -371,7 +371,7 @@ def _way_on(
     digests, # Of rows of known test files
     vault, # From `read_vault`
 )->str:
-    "What you can do about test rows among these rows"
+    "Say what you can do about test rows among these rows"
     way = (
         "Use other rows, or take these out "
         "(newsclf.evaluate.holdout.without_test_rows tells which to keep)"
@@ -392,7 +392,7 @@ def refuse_test_rows(
     test_digests=(), # Of this run's test
     say=print, # Function that shows a line
 )->int: # Rows checked
-    "`UserError` if test rows are among rows that are used to choose something"
+    "Raise `UserError` if test rows are used to choose something"
     assert purposes and set(purposes) <= set(_PURPOSES), purposes
     vault, what, n = read_vault(), " and ".join(purposes), len(digests)
     own, filed, other = rows_of_tests(digests, test_digests, vault)
@@ -410,6 +410,6 @@ def without_test_rows(
     digests, # Of the rows to choose with, before cleaning
     test_digests=(), # Of this run's test
 )->np.ndarray: # (rows,) bool: True where the row may be used
-    "The rows that `refuse_test_rows` accepts"
+    "Keep the rows that `refuse_test_rows` accepts"
     own, filed, _ = rows_of_tests(digests, test_digests, read_vault())
     return ~(own | filed)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import jinja2
 from markupsafe import Markup, escape
 
-from .intervals import share_interval
 from newsclf.evaluate.pictures import (
     BLUE,
     GREY,
@@ -31,12 +30,14 @@ from newsclf.evaluate.pictures import (
     plain,
 )
 
+from .intervals import share_interval
+
 # %% ../../nbs/4_evaluate/51_html.ipynb #54f2fda0
 def _percent(
     share:float | None, # 0 to 1
     digits:int=2, # Decimal places
 )->str: # As 93.72 %, with a space that no line breaks at
-    "A fraction in percent"
+    "Write a fraction in percent"
     return "–" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #ec74bb19
@@ -44,7 +45,7 @@ def _between(
     ends, # Lower and upper end, or None
     digits:int=2, # Decimal places
 )->str: # As 93.12 to 94.20 %
-    "An interval of a fraction"
+    "Write an interval of a fraction"
     return "–" if ends is None else f"{100 * ends[0]:.{digits}f} to {_percent(ends[1], digits)}"
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #2672b5bf
@@ -63,14 +64,14 @@ def _many(n: int, thing: str) -> str:
 def _span(
     ends, # Lower and upper end, or None
 )->str:
-    "An interval of a metric that is no fraction"
+    "Write an interval of a metric that is not a fraction"
     return "no interval: too few rows" if ends is None else f"{ends[0]:.4f} to {ends[1]:.4f}"
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #67f03290
 def _sentence(
     text:str, # Words
 )->str: # With a capital and a full stop
-    "A line of another page as a sentence"
+    "Make a sentence of a line of another page"
     return text[:1].upper() + text[1:] + "." * (not text.endswith("."))
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #7d595bbf
@@ -79,7 +80,7 @@ _NUMBER = re.compile(r"[-+]?[\d.,]+( to [\d.,]+)?(\xa0%)?|–")
 def _cell(
     x, # Text, a number, or None for what is not known
 )->str:
-    "What stands in a cell"
+    "Write a value as a cell of a table"
     if isinstance(x, str):
         return x
     return "–" if x is None else f"{x:.3f}" if isinstance(x, float) else f"{x:,}"
@@ -93,7 +94,7 @@ def _kinds(
     rows:list[list[str]], # Cells in words; the first says what a row is of
     columns:int, # In the table
 )->list[str]: # n for numbers, t for texts, or nothing, of each column
-    "What the columns hold"
+    "Tell what the columns hold"
     kinds = []
     for i in range(columns):
         column = [row[i] for row in rows]
@@ -116,7 +117,7 @@ def _inline_svg(
     name:str, # The picture's own on the page
     label:str, # What it shows, in words
 )->Markup: # SVG as HTML has it
-    "A picture for the middle of a page"
+    "Put a picture into a page"
 
     def within(tag): # the text between the tags stays as it is
         tag = re.sub('^<g id="[^"]*"', "<g", tag[0])
@@ -133,7 +134,7 @@ def _pieces(
     text:str, # An article
     words:list[dict], # word, start, end and fall of each; places, if it stands in several
 )->list: # (piece, degree): 0 for what is not marked, 1 to 3 for what is
-    "An article cut at the words behind its prediction"
+    "Cut an article at the words behind its prediction"
     most, out, at = max((w["fall"] for w in words), default=0), [], 0
     places = sorted(
         (start, end, min(3, 1 + int(3 * w["fall"] / most)))
@@ -162,7 +163,7 @@ def _common_errors(
     test:dict, # As in metrics.json
     most:int=10, # Errors
 )->list[_Error]: # The most common first
-    "The largest errors of a confusion matrix"
+    "Find the largest errors of a confusion matrix"
     names, counts = list(test["classes"]), test["confusion"]
     found = [
         _Error(n, sum(row), (i, j), names[i], names[j])
@@ -174,7 +175,7 @@ def _common_errors(
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #b006edbc
 class _Missing(jinja2.ChainableUndefined):
-    "What a file lacks: a template may ask for it, but not print it"
+    "A missing value: a template may test for it, but not print it"
 
     def __str__(self):
         return self._fail_with_undefined_error()
@@ -190,7 +191,7 @@ _FILTERS += [_number, _percent, _pieces, _sentence, _span]
 # %% ../../nbs/4_evaluate/51_html.ipynb #67d99251
 @functools.cache
 def _templates() -> jinja2.Environment:
-    "The templates, and what they may call"
+    "Load the templates and the functions that they may call"
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("newsclf.evaluate"),
         autoescape=True,
@@ -208,7 +209,7 @@ def _templates() -> jinja2.Environment:
 def macros(
     name:str, # Of a template with macros
 ):
-    "The macros of a template as functions"
+    "Give the macros of a template as functions"
     return _templates().get_template(f"{name}.html.j2").module
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #4aecb660
@@ -216,5 +217,5 @@ def page_html(
     name:str, # Of a template
     **given, # What it asks for
 )->str: # HTML of a whole page
-    "A page from its template"
+    "Make a page from its template"
     return plain(_templates().get_template(f"{name}.html.j2").render(given))

@@ -9,8 +9,10 @@ __all__ = ['share_interval', 'estimate', 'share_estimate', 'format_estimate', 'f
 
 # %% ../../nbs/4_evaluate/10_intervals.ipynb #1842e408
 from dataclasses import dataclass
+
 import numpy as np
 from scipy.stats import norm
+
 from ..core.values import Estimate
 
 # %% ../../nbs/4_evaluate/10_intervals.ipynb #e3f106bb
@@ -21,7 +23,7 @@ def _wilson_interval(
     share:float, # Proportion of successes, 0 to 1
     n:float, # Trials; need not be a whole number
 )->list[float]: # Lower and upper end
-    "Wilson's score interval of a proportion"
+    "Compute Wilson's score interval of a proportion"
     z = norm.isf(_TAILS[0])
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
@@ -32,7 +34,7 @@ def share_interval(
     right:int, # Successes
     n:int, # Trials
 )->list[float] | None: # Lower and upper end; None without trials
-    "Wilson's score interval of successes among trials"
+    "Compute Wilson's score interval of successes among trials"
     return _wilson_interval(right / n, n) if n else None
 
 # %% ../../nbs/4_evaluate/10_intervals.ipynb #492b8493
@@ -40,7 +42,7 @@ def estimate(
     value, # A metric; nan if there is nothing to divide by
     interval=None, # Its lower and upper end, if known
 )->Estimate:
-    "A value with its interval"
+    "Put a value and its interval together"
     return Estimate(None if np.isnan(value) else float(value), *(interval or ()))
 
 # %% ../../nbs/4_evaluate/10_intervals.ipynb #4d6dcd86
@@ -48,7 +50,7 @@ def share_estimate(
     right:int, # Successes
     n:int, # Trials
 )->Estimate: # Unknown without trials
-    "Proportion of successes with Wilson's interval"
+    "Estimate a proportion of successes with Wilson's interval"
     return estimate(right / n if n else np.nan, share_interval(right, n))
 
 # %% ../../nbs/4_evaluate/10_intervals.ipynb #c150b18d
@@ -57,7 +59,7 @@ def format_estimate(
     name:str, # What it is called
     form:str=".4f", # As `format` takes it
 )->str: # A line
-    "A metric with its interval"
+    "Write a metric with its interval"
     ends = "no interval: too few rows, or too much alike"
     if metric.interval:
         ends = f"{metric.low:{form}} to {metric.high:{form}}"
@@ -68,7 +70,7 @@ def f1_estimate(
     right:int, # Rows of the class that were predicted so
     either:int, # Rows that are of the class, or were predicted so
 )->Estimate:
-    "F1 of a class with its interval"
+    "Estimate F1 of a class with its interval"
     ends = share_interval(right, either)
     f1 = 2 * right / (either + right) if either else np.nan
     return estimate(f1, ends and [2 * j / (1 + j) for j in ends])
@@ -77,7 +79,7 @@ def f1_estimate(
 def smoothed(
     counts, # (classes, classes) confusion counts
 )->np.ndarray: # (classes, classes) rows that sum to 1
-    "Rates of predictions in each true class, with 0.5 correct and 0.5 wrong rows added"
+    "Compute rates by true class, with 0.5 correct and 0.5 wrong rows added"
     counts = np.asarray(counts, dtype=np.float64)
     own = np.eye(len(counts), dtype=bool)
     wrong = np.where(own, 0, counts + 1e-9)
@@ -90,7 +92,7 @@ def confusion_draws(
     draws:int=2000, # How many
     seed:int=1122, # For the draws
 )->np.ndarray: # (draws, classes, classes)
-    "Counts for other test rows, by a stratified bootstrap"
+    "Draw counts for other test rows, by a stratified bootstrap"
     rng = np.random.default_rng(seed)
     counts = np.asarray(counts)
     pairs = zip(counts.sum(1), smoothed(counts), strict=True)
@@ -103,7 +105,7 @@ def effective_interval(
     spread:float, # Its standard error
     n:float, # Rows, used if the spread is 0
 )->list[float]: # Lower and upper end
-    "Wilson's interval for the number of rows that gives a proportion this spread"
+    "Compute Wilson's interval for the rows that give a proportion this spread"
     if spread > 1e-6 and 0 < share < 1:
         n = share * (1 - share) / spread**2
     return _wilson_interval(share, n)
@@ -114,7 +116,7 @@ def mean_estimate(
     drawn, # (draws,) the same of drawn confusion counts
     rows:int, # Of the test
 )->Estimate:
-    "A mean over classes with its interval"
+    "Estimate a mean over classes with its interval"
     return estimate(value, effective_interval(value, drawn.std(), rows))
 
 # %% ../../nbs/4_evaluate/10_intervals.ipynb #44435155
@@ -129,7 +131,7 @@ def row_losses(
     proba, # (rows, classes)
     labels, # (rows,)
 )->RowLosses:
-    "Two losses of each row"
+    "Compute two losses of each row"
     own = proba[np.arange(len(labels)), labels]
     log_loss = -np.log(np.maximum(own, np.finfo(np.float64).eps))
     return RowLosses(log_loss, (proba**2).sum(1) - 2 * own + 1)
@@ -139,7 +141,7 @@ def log_t_ends(
     mean, # (1 + draws, ...) the original mean, then the resampled ones
     variance, # (1 + draws, ...) squared standard error of each
 )->np.ndarray: # (2, ...) lower and upper end
-    "Ends of a 95 % bootstrap-t interval on the logarithm"
+    "Compute the ends of a 95 % bootstrap-t interval on the logarithm"
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(variance) / mean # of the logarithm
         t = np.where(error[1:] > 0, np.log(mean[1:] / mean[0]) / error[1:], np.nan)
@@ -152,7 +154,7 @@ def _redrawn_means(
     draws:int, # How many
     seed:int, # For the draws
 )->tuple[np.ndarray, np.ndarray]: # (1 + draws,) means and their squared standard errors
-    "The original mean, then the resampled ones"
+    "Compute the original mean, then the resampled ones"
     rng = np.random.default_rng(seed)
     mean, variance = np.zeros(draws + 1), np.zeros(draws + 1)
     for g in np.unique(groups):
@@ -170,7 +172,7 @@ def mean_interval(
     draws:int=2000, # Resamples
     seed:int=1122, # For the draws
 )->list[float] | None: # Lower and upper end; None if the spread is unknown
-    "Bootstrap-t interval of a mean of losses"
+    "Compute the bootstrap-t interval of a mean of losses"
     values, groups = np.asarray(values, dtype=np.float64), np.asarray(groups)
     if np.bincount(groups)[np.unique(groups)].min() < 2:
         groups = np.zeros_like(groups)
@@ -186,7 +188,7 @@ def loss_estimates(
     draws:int=2000, # For the intervals
     seed:int=1122, # For the draws
 )->dict[str, Estimate]: # log_loss and brier
-    "Mean losses with their intervals"
+    "Estimate mean losses with their intervals"
     return {
         k: estimate(v.mean(), mean_interval(v, labels, draws, seed))
         for k, v in vars(row_losses(proba, labels)).items()

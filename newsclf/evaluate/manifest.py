@@ -8,6 +8,7 @@ __all__ = ['DataFacts', 'BaseFacts', 'Manifest', 'TestFacts', 'unfold', 'facts_j
 # %% ../../nbs/4_evaluate/41_manifest.ipynb #19195db1
 from dataclasses import dataclass, field
 from pathlib import Path
+
 from ..core.provenance import Provenance
 from ..core.storage import read_sealed_json, sealed_json, write_text
 from ..core.values import as_json, from_json
@@ -75,7 +76,7 @@ def unfold(
 def facts_json(
     facts:Manifest | TestFacts, # The provenance
 )->dict: # As in manifest.json
-    "Provenance as a dictionary for JSON"
+    "Make a dictionary of the provenance for JSON"
     return unfold(as_json(facts), "origin")
 
 # %% ../../nbs/4_evaluate/41_manifest.ipynb #22c0b3fd

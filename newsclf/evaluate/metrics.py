@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from ..core.values import Estimate
-from .caveats import check_scores, score_notes
 from newsclf.evaluate.intervals import (
     confusion_draws,
     estimate,
@@ -29,19 +27,22 @@ from newsclf.evaluate.reliability import (
     reliability,
 )
 
+from ..core.values import Estimate
+from .caveats import check_scores, score_notes
+
 # %% ../../nbs/4_evaluate/00_metrics.ipynb #d2e5fe07
 def _present_mean(
     values, # (..., classes) nan where nothing is known
     there, # (..., classes) rows of each class
 )->np.ndarray: # (...)
-    "Mean over the classes that occur"
+    "Average over the classes that occur"
     return np.where(there > 0, np.nan_to_num(values), 0).sum(-1) / (there > 0).sum(-1)
 
 # %% ../../nbs/4_evaluate/00_metrics.ipynb #48878c9d
 def confusion_figures(
     counts, # (..., classes, classes) rows by true class (down) and prediction (across)
-)->dict: # Metrics (...); recall, precision, f1 (..., classes), nan where nothing is to divide by
-    "Metrics that follow from the confusion counts alone; means are over the classes that occur"
+)->dict: # Metrics (...); recall, precision, f1 (..., classes), nan for 0 / 0
+    "Compute metrics from the confusion counts; average over the classes that occur"
     counts = np.asarray(counts, dtype=np.float64)
     right = np.diagonal(counts, axis1=-2, axis2=-1)
     actual, called = counts.sum(-1), counts.sum(-2)
@@ -79,8 +80,8 @@ class RunningAccuracy:
 @dataclass(frozen=True)
 class ClassScore:
     "Metrics of one class"
-    precision:Estimate # Of the rows predicted so, the rate that are
-    recall:Estimate # Of its rows, the rate that was found
+    precision:Estimate # Fraction of the rows predicted as this class that belong to it
+    recall:Estimate # Fraction of its rows that were found
     f1:Estimate # Their harmonic mean
     support:int # Rows of the class
 
@@ -89,7 +90,7 @@ def _class_scores(
     counts, # (classes, classes) confusion counts
     names:list[str], # Class names
 )->dict[str, ClassScore]: # By name
-    "Precision, recall and F1 of each class"
+    "Compute precision, recall and F1 of each class"
     scores = {}
     for i, name in enumerate(names):
         right, actual, called = int(counts[i, i]), int(counts[i].sum()), int(counts[:, i].sum())
@@ -123,7 +124,7 @@ def _mean_estimates(
     draws:int, # For the intervals
     seed:int, # For the draws
 )->dict[str, Estimate]: # balanced_accuracy, macro_precision, macro_f1
-    "Means over classes with their intervals"
+    "Estimate means over classes with their intervals"
     found = confusion_figures(counts)
     drawn = confusion_figures(confusion_draws(counts, draws, seed))
     means, rows = ("balanced_accuracy", "macro_precision", "macro_f1"), int(counts.sum())
@@ -137,7 +138,7 @@ def score(
     draws:int=2000, # For the intervals that need them
     seed:int=1122, # For the draws
 )->Score:
-    "All metrics of a test, each with its 95 % interval"
+    "Compute all metrics of a test, each with its 95 % interval"
     proba, labels = check_scores(proba, labels, names)
     counts = confusion_matrix(labels, proba.argmax(1), labels=np.arange(len(names)))
     right, rows, bins = int(np.trace(counts)), len(labels), reliability(proba, labels)
@@ -167,9 +168,9 @@ _METRICS = dict(
 
 # %% ../../nbs/4_evaluate/00_metrics.ipynb #4cd47995
 def _format_metrics(
-    result:Score, # Of an earlier version it has fewer metrics
+    result:Score, # Earlier versions wrote fewer metrics
 )->list[str]: # A line each
-    "The metrics of the whole test with their intervals"
+    "Write the metrics of the whole test with their intervals"
     known = {key: getattr(result, key) for key in _METRICS}
     lines = [format_estimate(v, *_METRICS[key]) for key, v in known.items() if v is not None]
     if result.ece_by_chance is not None:
@@ -181,11 +182,11 @@ def _format_metrics(
 def _report_row(
     name:str, # Of a class or a mean
     width:int, # Of the names
-    shares, # precision, recall, f1
+    values, # precision, recall, f1
     support:int, # Rows
 )->str: # A line
-    "A line of the report, as `classification_report` sets it"
-    cells = ["–" if v is None else f"{v:.2f}" for v in shares]
+    "Write a line of the report as `classification_report` does"
+    cells = ["–" if v is None else f"{v:.2f}" for v in values]
     columns = "".join(f"  {c:>{w}}" for c, w in zip(cells, (9, 6, 8), strict=True))
     return f"{name:>{width}}{columns}  {support:>7,}"
 
@@ -193,12 +194,12 @@ def _report_row(
 def _class_table(
     result:Score,
 )->list[str]: # A line each
-    "Precision, recall and F1 of each class, and their means"
+    "Tabulate precision, recall and F1 of each class, and their means"
     width = max(12, *map(len, result.classes))
     lines = [f"{'':{width}}  precision  recall  f1-score  support"]
     for name, c in result.classes.items():
-        shares = (c.precision.value, c.recall.value, c.f1.value)
-        lines.append(_report_row(name, width, shares, c.support))
+        values = (c.precision.value, c.recall.value, c.f1.value)
+        lines.append(_report_row(name, width, values, c.support))
     found = confusion_figures(result.confusion)
     means = [found[k] for k in ("macro_precision", "balanced_accuracy", "macro_f1")]
     return [*lines, "", _report_row("macro avg", width, means, result.rows)]
@@ -207,7 +208,7 @@ def _class_table(
 def format_report(
     result:Score,
 )->str: # Several lines
-    "The metrics as text"
+    "Write the metrics as text"
     a = result.accuracy
     return "\n".join([
         f"accuracy {a.value:.2%} (95 % interval {a.low:.2%} to {a.high:.2%}), "
@@ -226,7 +227,7 @@ CHAPTER = dict(validation_accuracy_epoch_1=0.942583, f1=_CHAPTER_F1)
 def beside_chapter(
     result:Score,
 )->str: # A table in Markdown
-    "F1 of each class beside the chapter's"
+    "Put F1 of each class beside the chapter's"
     lines = ["| F1 on test | chapter | ours |", "|---|---|---|"]
     for name, c in result.classes.items():
         theirs = f"{_CHAPTER_F1[name]:.2f}" if name in _CHAPTER_F1 else "–"

@@ -19,7 +19,7 @@ def _mcnemar_p(
     only_a, # Rows that only A has right: a count, or an array of counts
     only_b, # Rows that only B has right, likewise
 )->tuple: # Exact p and mid-p, two-sided, in the shape of the counts
-    "p values of McNemar's test; 1 if A and B agree on all rows"
+    "Compute p values of McNemar's test; 1 if A and B agree on all rows"
     few, n = np.minimum(only_a, only_b), np.add(only_a, only_b)
     seen = np.where(n > 0, binom.pmf(few, n, 0.5), 0)
     exact = np.minimum(2 * binom.cdf(few, n, 0.5), 1)
@@ -39,7 +39,7 @@ def mcnemar(
     only_a:int, # Rows that only A has right
     only_b:int, # Rows that only B has right
 )->McNemar:
-    "McNemar's test of one pair of models"
+    "Apply McNemar's test to one pair of models"
     exact, mid_p = _mcnemar_p(only_a, only_b)
     return McNemar(int(only_a), int(only_b), float(exact), float(mid_p))
 
@@ -62,7 +62,7 @@ def _score_interval(
     rows, # All rows
     confidence:float=0.95, # Fraction of intervals that contain the truth
 )->tuple: # Lower and upper end of B - A, as fractions, in the shape of the counts
-    "Tango's score interval of the difference of two paired proportions"
+    "Compute Tango's score interval of the difference of two paired proportions"
     z = norm.ppf((1 + confidence) / 2)
     counts = [np.asarray(x, dtype=np.float64) for x in (only_a, only_b, rows)]
     a, b, n = counts
@@ -86,7 +86,7 @@ def _bootstrap_scores(
     draws:int=5000, # Test sets to draw
     seed:int=1122, # For the draws
 )->np.ndarray: # (2 models, draws, 2): accuracy and macro F1
-    "Scores of both models on test sets drawn from the rows, class by class"
+    "Score both models on test sets drawn from the rows, class by class"
     rng, of = np.random.default_rng(seed), np.bincount(labels, minlength=classes)
     right, said = np.zeros((2, draws, classes)), np.zeros((2, draws, classes))
     for c in np.flatnonzero(of):
@@ -105,7 +105,7 @@ def macro_f1_values(
     said, # (rows,) predicted class indices
     classes:int, # Number of classes
 )->np.ndarray: # (rows,)
-    "A value for each row, whose mean is macro F1 and whose spread is its uncertainty"
+    "Give each row a value; their mean is macro F1, their spread its uncertainty"
     hit = labels == said
     size = np.bincount(labels, minlength=classes) + np.bincount(said, minlength=classes)
     f1 = 2 * np.bincount(labels[hit], minlength=classes) / np.maximum(size, 1)
@@ -146,7 +146,7 @@ def _test_answers(
     right_a, # (rows,) is A right?
     right_b, # (rows,) is B?
 )->McNemar:
-    "McNemar's test of two models, from their predictions"
+    "Apply McNemar's test to the predictions of two models"
     return mcnemar((right_a & ~right_b).sum(), (right_b & ~right_a).sum())
 
 # %% ../../nbs/4_evaluate/30_paired.ipynb #068be56a
@@ -158,7 +158,7 @@ def paired_difference(
     seed:int=1122, # For the bootstrap
     draws:int=5000, # Test sets to draw
 )->ScoreDifferences:
-    "How much better B is than A on these rows"
+    "Estimate how much better B is than A on these rows"
     a, b = labels == said_a, labels == said_b
     test = _test_answers(a, b)
     ends = [float(e) for e in _score_interval(test.only_a, test.only_b, len(labels))]
@@ -176,7 +176,7 @@ def power_of(
     rows:int, # Test rows
     level:float=0.05, # Significance level
 )->float: # 0 to 1
-    "Power of McNemar's test"
+    "Compute the power of McNemar's test"
     d = abs(difference)
     s = max(disagree, d)
     if s == 0:
@@ -192,7 +192,7 @@ def smallest_difference(
     power:float=0.8, # Required fraction of test sets that detect it
     level:float=0.05, # Significance level
 )->float | None: # A fraction; None if the rows are too few for any
-    "Smallest detectable difference of accuracy"
+    "Find the smallest detectable difference of accuracy"
     if power_of(1, disagree, rows, level) < power:
         return None
 
@@ -205,7 +205,7 @@ def smallest_difference(
 def seed_variance(
     values, # (seeds, rows) one value for each run and row, such as correct or not
 )->tuple[float, float]: # Variance of the runs' means; its component from noise of the rows
-    "Variance between seeds, and how much of it the residual explains"
+    "Estimate the variance between seeds, and how much of it the residual explains"
     seeds, rows = values.shape
     mean = values.mean(1, keepdims=True)
     rest = values - mean - values.mean(0) + mean.mean()
@@ -222,7 +222,7 @@ class _Uncertainty:
 
     @property
     def error(self)->float:
-        "Standard error of the difference"
+        "Compute the standard error of the difference"
         return (self.by_row + self.by_seed) ** 0.5
 
 # %% ../../nbs/4_evaluate/30_paired.ipynb #4123d94a
@@ -230,7 +230,7 @@ def _seed_uncertainty(
     a, # (seeds, rows) values of A's runs
     b, # (seeds, rows) of B's
 )->_Uncertainty:
-    "Variance from rows and from seeds; a single run has no seed effect"
+    "Compute the variance from rows and seeds; a single run has no seed effect"
     d, n = b.mean(0) - a.mean(0), a.shape[1]
     by_row = float(((d - d.mean()) ** 2).sum() + 1) / max(n - 1, 1) / n
     sides = [(*seed_variance(x), len(x)) for x in (a, b) if len(x) > 1]
@@ -245,7 +245,7 @@ def compare_seeds(
     a, # (seeds, rows) values of A's runs: right or wrong, or `macro_f1_values`
     b, # (seeds, rows) of B's, on the same rows
 )->Difference:
-    "Difference of the means over seeds"
+    "Compare the means over seeds"
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     u = _seed_uncertainty(a, b)
     mean = float((b.mean(0) - a.mean(0)).mean())
@@ -261,7 +261,7 @@ def compare_seeds(
 def _holm(
     p, # p values
 )->np.ndarray: # Adjusted, in the same order
-    "Holm's step-down adjustment"
+    "Adjust p values by Holm's step-down method"
     p = np.asarray(p, dtype=np.float64)
     order, out = np.argsort(p), np.zeros(len(p))
     out[order] = np.minimum(np.maximum.accumulate(np.arange(len(p), 0, -1) * p[order]), 1)
@@ -285,7 +285,7 @@ def _recall_difference(
     right_a, # (seeds, rows of the class) bool: A's predictions correct
     right_b, # (seeds, rows of the class) of B's
 )->Difference:
-    "Recall of a class: by McNemar for single runs, else over rows and seeds"
+    "Compare recall of a class: by McNemar for single runs, else over rows and seeds"
     found = compare_seeds(right_a, right_b)
     if max(len(right_a), len(right_b)) > 1:
         return found
@@ -300,7 +300,7 @@ def class_differences(
     right_b, # (seeds, rows) of B's
     names:list[str], # Class names
 )->list[ClassDifference]: # Of the classes that occur
-    "Recall of each class; p adjusted by Holm"
+    "Compare recall of each class; p adjusted by Holm"
     counts = np.bincount(labels, minlength=len(names))
     places = np.flatnonzero(counts)
     found = [_recall_difference(right_a[:, labels == c], right_b[:, labels == c]) for c in places]

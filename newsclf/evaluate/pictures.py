@@ -37,9 +37,9 @@ def _picture(
     width:float=4.8, # Inches
     height:float=3, # Inches
 ): # (axes, list that gets the SVG)
-    "A matplotlib figure without display, written as SVG text"
+    "Make a matplotlib figure without display, written as SVG text"
     with mpl.rc_context(_LOOK), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing") # who looks at it has other fonts
+        warnings.filterwarnings("ignore", "Glyph .* missing") # the browser has other fonts
         fig, out = Figure(figsize=(width, height), layout="constrained"), []
         yield fig.add_subplot(), out
         fig.savefig(svg := io.StringIO(), format="svg", metadata={"Date": None, "Creator": None})
@@ -49,7 +49,7 @@ def _picture(
 def plain(
     text, # Anything
 )->str:
-    "Text without the characters that a text file cannot hold"
+    "Replace the characters that a text file cannot hold"
     lost = "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
     return re.sub(lost, "\N{REPLACEMENT CHARACTER}", str(text))
 
@@ -58,7 +58,7 @@ def beginning(
     text:str, # A text
     most:int=150, # Characters
 )->str:
-    "How a text begins, on one line"
+    "Cut a text to its beginning, on one line"
     text = " ".join(text[: 10 * most].split())
     return text if len(text) <= most else text[: most - 1] + "…"
 
@@ -95,7 +95,7 @@ def draw_balance(
     names:list[str], # Classes
     rows:list[int], # Of each
 )->str: # SVG
-    "Rows of each class as bars"
+    "Draw the rows of each class as bars"
     with _picture(4.8, 0.9 + 0.36 * len(names)) as (ax, svg):
         bars = ax.barh(range(len(names)), rows, color=BLUE)
         ax.bar_label(bars, [f"{r:,}" for r in rows], padding=3)
@@ -113,7 +113,7 @@ def draw_lengths(
     unit:str, # words or tokens
     mean:float, # Length on average
 )->str: # SVG
-    "Histogram of text lengths"
+    "Draw a histogram of text lengths"
     width, high = np.diff(edges), max(rows)
     with _picture() as (ax, svg):
         ax.bar(
@@ -136,7 +136,7 @@ def draw_cues(
     usual:list[float], # Proportion of the class in all rows
     most:int=12, # Bars
 )->str: # SVG
-    "Proportion of a tag's rows in its most common class"
+    "Draw the proportion of a tag's rows in its most common class"
     lines = range(min(len(cues), most))
     with _picture(4.8, 1.3 + 0.4 * len(lines)) as (ax, svg):
         ax.barh(lines, shares[:most], color=BLUE, alpha=0.4)
@@ -160,14 +160,14 @@ def _points(
     history:list[dict], # Lines of history.jsonl
     name:str, # What to look for
 )->list[dict]: # The lines that have it
-    "The lines that have a value of `name`"
+    "Find the lines that have a value of `name`"
     return [line for line in history if line.get(name) is not None]
 
 # %% ../../nbs/4_evaluate/50_pictures.ipynb #e16c0589
 def draw_history(
     history:list[dict], # Lines of history.jsonl
 )->str: # SVG
-    "Training and validation loss by epoch"
+    "Draw training and validation loss by epoch"
     with _picture() as (ax, svg):
         for name, label, colour, mark in _CURVES:
             lines = _points(history, name)
@@ -188,7 +188,7 @@ _CURVES = ("loss", "training", BLUE, None), ("eval_loss", "validation", RED, "o"
 def draw_accuracy(
     history:list[dict], # Lines of history.jsonl
 )->str: # SVG
-    "Validation accuracy by epoch"
+    "Draw validation accuracy by epoch"
     name = "eval_accuracy"
     known = [(e["epoch"], e[name]) for e in _points(history, name)]
     with _picture() as (ax, svg):
@@ -208,7 +208,7 @@ def draw_confusion(
     counts, # (classes, classes): rows are true classes, columns predictions
     title:str="", # Above the picture
 )->str: # SVG
-    "The confusion matrix as a picture"
+    "Draw the confusion matrix"
     names, counts = list(map(_short, names)), np.array(counts)
     shares, side = counts / np.maximum(counts.sum(1, keepdims=True), 1), 1.6 + 0.75 * len(names)
     with _picture(side + 0.6, side) as (ax, svg):
@@ -230,7 +230,7 @@ def _draw_series(
     form:str, # Of its marks
     name:str, # Of the series
 ):
-    "One series: a bar for the interval, a mark, and the value"
+    "Draw one series: a bar for the interval, a mark, and the value"
     if known:
         y, share, ends = zip(*known, strict=True)
         low, high = np.transpose(ends)
@@ -240,14 +240,14 @@ def _draw_series(
     ax.scatter(share, y, color=colour, marker=form, s=22, zorder=3, label=name)
     for at, figure, end in zip(y, share, high, strict=True):
         said = dict(ha="left", va="center", color="black", fontsize=9)
-        _beside(ax, _percent_words(figure), (end, at), (4, 0), **said)
+        _beside(ax, _percent_words(figure), (end, at), (6, 0), **said)
 
 # %% ../../nbs/4_evaluate/50_pictures.ipynb #c656ae81
 def draw_ranges(
     rows:list, # (name, one (share, interval) a series) of each line; None where nothing is known
     series:Sequence[str]=("",), # Names of the series, two at most
 )->str: # SVG
-    "Fractions as marks in bars that are their intervals"
+    "Draw fractions as marks in bars that are their intervals"
     two = len(series) > 1
     low = min((ends[0] for _, s in rows for share, ends in s if share is not None), default=0)
     left = max(0, np.floor(20 * low - 0.2) / 20)
@@ -271,7 +271,7 @@ def draw_reliability(
     spread:list[float], # Standard error of that
     before:tuple | None=None, # (confidence, accuracy) without calibration
 )->str: # SVG
-    "Accuracy against confidence: the reliability diagram"
+    "Draw accuracy against confidence: the reliability diagram"
     low = min(min(points) for points in (confidence, accuracy, *(before or ())))
     left = max(0, np.floor(10 * low - 0.3) / 10)
     view, bars = (left, 1 + 0.02 * (1 - left)), [1.96 * s for s in spread]
@@ -299,7 +299,7 @@ def draw_risk(
     risk:list[float], # Error rate of each
     filed:tuple | None=None, # (coverage, error rate) at the chosen threshold
 )->str: # SVG
-    "Error rate of the most confident predictions, by coverage"
+    "Draw the error rate of the most confident predictions, by coverage"
     with _picture() as (ax, svg):
         ax.plot(coverage, risk, color=BLUE, linewidth=1.4)
         if filed:

@@ -7,6 +7,7 @@ __all__ = ['tied_means', 'Reliability', 'reliability', 'calibration_error', 'cal
 
 # %% ../../nbs/4_evaluate/11_reliability.ipynb #f6b6c695
 from dataclasses import dataclass
+
 import numpy as np
 
 # %% ../../nbs/4_evaluate/11_reliability.ipynb #49ca8981
@@ -14,7 +15,7 @@ def tied_means(
     sure, # (rows,) confidence
     right, # (rows,) bool: was the prediction correct
 )->np.ndarray: # (rows,)
-    "Accuracy among rows of the same confidence, so that their order does not matter"
+    "Average accuracy among rows of the same confidence, whatever their order"
     _, which = np.unique(sure, return_inverse=True)
     return (np.bincount(which, right) / np.bincount(which))[which]
 
@@ -33,7 +34,7 @@ def reliability(
     labels, # (rows,)
     bins:int=15, # At most; each has ten rows or more
 )->Reliability:
-    "Confidence and accuracy in bins with equally many rows"
+    "Compute confidence and accuracy in bins with equally many rows"
     sure = proba.max(1)
     right = tied_means(sure, proba.argmax(1) == labels)
     order = np.argsort(sure, kind="stable")
@@ -49,7 +50,7 @@ def reliability(
 def calibration_error(
     bins:Reliability, # From `reliability`
 )->float: # 0 to 1
-    "Expected calibration error"
+    "Compute the expected calibration error"
     distance = np.abs(np.subtract(bins.accuracy, bins.confidence))
     return float(np.average(distance, weights=bins.rows))
 
@@ -72,7 +73,7 @@ def calibration_interval(
     draws:int=2000, # How many
     seed:int=1122, # For the draws
 )->tuple[list[float], float]: # Lower and upper end; mean ECE of a perfectly calibrated model
-    "Interval of the calibration error, by inverting a test"
+    "Compute the interval of the calibration error, by inverting a test"
     spread, rows = np.maximum(bins.spread, 1e-9), sum(bins.rows)
     weight, seen = np.array(bins.rows) / rows, calibration_error(bins)
     noise = np.random.default_rng(seed).standard_normal((draws, len(spread))) * spread

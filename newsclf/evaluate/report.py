@@ -7,6 +7,7 @@ __all__ = ['ReportInput', 'Article', 'report_page']
 
 # %% ../../nbs/4_evaluate/53_report.ipynb #b43db8d9
 from dataclasses import dataclass, field
+
 from ..core.values import as_json
 from .figures import Metrics, metrics_json
 from .html import page_html
@@ -21,7 +22,7 @@ class ReportInput:
     facts:Manifest|TestFacts|None=None # Their provenance
     history:list[dict]=field(default_factory=list) # Lines of history.jsonl
     model:str="" # Name of the model
-    pipeline:dict|None=None # From `compare_with_pipeline`
+    pipeline:object|None=None # From `compare_with_pipeline`
     looks_lines:tuple=() # From `format_looks`
     calibration_lines:tuple=() # From `format_calibration`
 
@@ -60,7 +61,7 @@ def _by_cell(
     names:list[str], # Of the classes
     articles:list[Article], # Some of them more than once
 )->dict: # (true class, predicted class), as indices, to articles
-    "The articles of each cell of the matrix, each once"
+    "Collect the articles of each cell of the matrix, each once"
     found, index = {}, {n: i for i, n in enumerate(names)}
     for a in articles:
         cell = found.setdefault((index[a.label], index[a.predicted]), {})
@@ -73,7 +74,7 @@ def _cell_lists(
     counts:list[list[int]], # The confusion matrix
     articles:list[Article], # From `report_articles`
 )->list[_CellList]:
-    "The lists of articles, the most common errors first"
+    "List the articles of each cell, the most common errors first"
     lists = []
     for (i, j), some in _by_cell(names, articles).items():
         rows = max(counts[i][j], len(some))
@@ -84,7 +85,7 @@ def _cell_lists(
 def _digests(
     facts:Manifest | TestFacts | None, # Provenance
 )->list[tuple[str, str]]: # File or dataset, and its SHA-256
-    "All known digests"
+    "List all known digests"
     if not isinstance(facts, Manifest):
         return list(facts.digests.items()) if facts else []
     weights = [(f"base model, {name}", digest) for name, digest in facts.base.sha256.items()]
@@ -96,7 +97,7 @@ def report_page(
     articles:list[Article] | None=None, # From `report_articles`; None for a page without texts
     audit=None, # From `audit_news`
 )->str: # HTML of a whole page
-    "The results of a run, or of a test, as one HTML file"
+    "Write the results of a run, or of a test, as one HTML file"
     test = run.metrics.tested.test
     return page_html(
         "report",

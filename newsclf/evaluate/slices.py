@@ -7,8 +7,10 @@ __all__ = ['Slice', 'slice_figures', 'length_slices', 'worst_rows', 'uncertain_r
 
 # %% ../../nbs/4_evaluate/12_slices.ipynb #0a36d34f
 from dataclasses import dataclass
+
 import numpy as np
 from scipy.stats import false_discovery_control, fisher_exact
+
 from ..core.values import Estimate
 from .intervals import row_losses, share_estimate
 
@@ -29,7 +31,7 @@ def _value_counts(
     right, # (rows,) bool: was the prediction correct
     values, # (rows,) values of a column; None leaves a row out
 )->list[tuple[str, int, int]]: # Value, rows, correct; values with 20 rows or more, not all
-    "Rows and correct predictions for each value"
+    "Count rows and correct predictions for each value"
     values = np.array(["" if v is None else str(v) for v in values])
     found = []
     for value in sorted(set(values) - {""}):
@@ -43,7 +45,7 @@ def slice_figures(
     right, # (rows,) bool: was the prediction correct
     columns:dict, # Name to (rows,) values; None leaves a row out
 )->list[Slice]: # The worst first
-    "Accuracy in each slice, and which slices stand out"
+    "Measure accuracy in each slice, and find the slices that stand out"
     right = np.asarray(right, dtype=bool)
     good, bad = right.sum(), (~right).sum()
     found = [(c, *counts) for c, v in columns.items() for counts in _value_counts(right, v)]
@@ -61,7 +63,7 @@ def length_slices(
     lengths, # (rows,) words or tokens
     parts:int=5, # How many, with about equally many rows
 )->list[str]: # (rows,) as "10 to 25"
-    "Names of slices by length"
+    "Name slices by length"
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, parts + 1)).astype(int))
     where = np.searchsorted(edges[1:-1], lengths, side="right")
     lasts = [*(edges[1:-1] - 1), edges[-1]]
@@ -74,7 +76,7 @@ def worst_rows(
     labels, # (rows,)
     most:int=20, # How many
 )->np.ndarray: # Indices of errors, highest loss first
-    "The most confident errors"
+    "Find the most confident errors"
     loss = row_losses(proba, labels).log_loss
     order = np.argsort(-loss, kind="stable")
     return order[proba.argmax(1)[order] != np.asarray(labels)[order]][:most]
@@ -84,6 +86,6 @@ def uncertain_rows(
     proba, # (rows, classes)
     most:int=20, # How many
 )->np.ndarray: # Indices, the least certain first
-    "Rows with the lowest margin"
+    "Find the rows with the lowest margin"
     best = np.sort(proba, axis=1)
     return np.argsort(best[:, -1] - best[:, -2], kind="stable")[:most]

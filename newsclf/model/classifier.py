@@ -32,7 +32,7 @@ class BertForSequenceClassification(BertPreTrainedModel):
         attention_mask=None, # (rows, tokens) 1 for tokens, 0 for padding
         token_type_ids=None, # (rows, tokens) 0 throughout for single texts
         labels=None, # (rows,) class indices; without them there is no loss
-        **kwargs, # For `QuickBert`, as `output_attentions`
+        **kwargs, # For `QuickBert`, such as `output_attentions`
     )->SequenceClassifierOutput: # loss, logits (rows, classes), hidden_states, attentions
         outputs = self.bert(input_ids, attention_mask, token_type_ids, **kwargs)
         cls_state = outputs.last_hidden_state[:, 0]
@@ -47,12 +47,12 @@ class BertForSequenceClassification(BertPreTrainedModel):
 
 # %% ../../nbs/2_model/00_classifier.ipynb #982a9498
 def new_classifier(
-    folder, # Base model; the head of a classifier is left out
+    folder, # Base model; if it is a classifier, its last layer is left out
     names:list[str], # Class names in label order
     dropout:float=0.1, # In hidden layers, attention and before the classifier
     say=print, # Takes the line that says what was loaded
 ):
-    "A model to fine-tune: ours for BERT, transformers' own for any other encoder"
+    "Make a model to fine-tune: ours for BERT, transformers' own for any other encoder"
     folder = open_folder(folder)
     config = label_config(folder, names, dropout)
     ours = config.model_type == "bert"

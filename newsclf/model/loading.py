@@ -19,9 +19,16 @@ from torch.nn.modules.module import (
 )
 from transformers import AutoModelForSequenceClassification
 
+from newsclf.model.folders import (
+    ModelFolder,
+    TensorInfo,
+    check_numbers,
+    open_folder,
+    quiet_loading,
+    tame,
+)
+
 from ..core.config import UserError
-from .folders import (
-    ModelFolder, TensorInfo, check_numbers, open_folder, quiet_loading, tame)
 
 # %% ../../nbs/2_model/12_loading.ipynb #e6dabbd1
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -135,7 +142,7 @@ class Fit:
     left_out: list[str] # Not offered to the model
 
     def faults(self, prefix:str="")->list[str]:
-        "Tensors with this prefix that are missing or of another shape"
+        "Find tensors with this prefix that are missing or of another shape"
         return sorted(n for n in [*self.missing, *self.mismatched] if n.startswith(prefix))
 
 # %% ../../nbs/2_model/12_loading.ipynb #e37f966c
@@ -249,7 +256,7 @@ def label_config(
     names:list[str], # Class names in label order
     dropout:float=0.1, # In hidden layers, attention and before the classifier
 ):
-    "The model's configuration with our labels and dropout"
+    "Prepare the model's configuration with our labels and dropout"
     config = plain_config(open_folder(folder), names)
     for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         if hasattr(config, key):
@@ -276,7 +283,7 @@ def load_encoder(
     config, # From `label_config`
     say=print, # Takes the line that says what was loaded
 ): # Model in float32
-    "The encoder of a base model under a new head"
+    "Load the encoder of a base model under a new head"
     model, fit = load_weights(kind, folder, config, new_head=True)
     _check_parts(folder, model, fit)
     say(_loaded_line(model, fit))

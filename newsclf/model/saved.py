@@ -51,7 +51,7 @@ _SCALE = 2.0**-12 # Of the pooler that is nearly the identity
 def plain_state(
     model:BertForSequenceClassification, # Ours
 )->dict: # Tensors for transformers' class of the same name
-    "Our tensors with a near-identity pooler between [CLS] and classifier"
+    "Put a near-identity pooler between [CLS] and classifier"
     state = {k: v.detach().cpu().float().contiguous() for k, v in model.state_dict().items()}
     hidden = model.config.hidden_size
     state["bert.pooler.dense.weight"] = torch.eye(hidden) * _SCALE
@@ -104,7 +104,7 @@ class OwnPart:
 
     @property
     def temperature(self)->float:
-        "What its logits were divided by; 1 where nothing was calibrated"
+        "Read what its logits were divided by; 1 where nothing was calibrated"
         if not self.calibration:
             return 1.0
         return from_json(_Fitted, self.calibration).temperature.temperature
@@ -113,7 +113,7 @@ class OwnPart:
 def own_part(
     model, # From `load_classifier`
 )->OwnPart:
-    "What a saved classifier says of its texts, its calibration and its bfloat16"
+    "Read what a saved classifier says of its texts, calibration and bfloat16"
     return from_json(OwnPart, getattr(model.config, "newsclf", {}))
 
 # %% ../../nbs/2_model/30_saved.ipynb #6ac32255
@@ -121,7 +121,7 @@ def own_part(
 def _unwritten(
     folder, # For the message
 ):
-    "`UserError` for a model that cannot be written"
+    "Make the `UserError` for a model that cannot be written"
     try:
         yield
     except Exception as e: # the libraries that write have exceptions of their own for a full disk
@@ -168,7 +168,7 @@ def fold_temperature(
 def _belongs(
     name:str, # Of a file
 )->bool:
-    "Whether a saved classifier may hold a file of this name"
+    "Tell whether a saved classifier may hold a file of this name"
     known = (*SNAPSHOT_FILES, SEAL, *LET_PASS)
     plain = "/" not in name and name.isprintable()
     return plain and any(fnmatchcase(name, kind) for kind in known)
@@ -176,7 +176,7 @@ def _belongs(
 def _saved_names(
     folder:Path, # A saved classifier
 )->list[str]: # Names of its files
-    "The files of a saved classifier; `UserError` for one that does not belong to a model"
+    "List the files of a saved classifier; `UserError` for one that does not belong"
     names = folder_files(folder)
     if odd := [n for n in names if not _belongs(n)]:
         found = f"{tame(odd[0])} does not belong to a saved classifier"
@@ -205,7 +205,7 @@ def _check_saved(
 def _in_range(
     own:OwnPart, # As config.json has it
 )->bool:
-    "Whether each number in it is one that can be"
+    "Tell whether each number is possible"
     low = own.bfloat16.logit_error if own.bfloat16 else 0.0
     rates = []
     if own.calibration:
@@ -219,7 +219,7 @@ def _check_own_part(
     made, # What config.json says under newsclf
     where:str, # For the message
 ):
-    "`UserError` unless it is what newsclf writes: see `OwnPart`"
+    "Raise `UserError` unless it is what newsclf writes: see `OwnPart`"
     try:
         right = _in_range(from_json(OwnPart, made))
     except (OverflowError, ValueError): # `from_json` says what, in words for us
@@ -234,7 +234,7 @@ def _check_names(
     names:list, # Class names, as a file has them
     where:str, # For messages
 ):
-    "`UserError` unless each is different and fit to be shown"
+    "Raise `UserError` unless all names differ and can be shown"
     for n in names:
         text = isinstance(n, str) and n.strip()
         if not text or names.count(n) > 1 or any("\ud800" <= c <= "\udfff" for c in n):
@@ -247,7 +247,7 @@ def _numbered_names(
     named, # id2label of config.json
     where:str, # For messages
 )->list[str]: # Class names in label order
-    "The names of the classes, numbered from 0"
+    "Read the names of the classes, numbered from 0"
     numbers = [str(i) for i in range(len(named))] if isinstance(named, dict) else []
     if len(numbers) < 2 or sorted(named) != sorted(numbers):
         found = "id2label does not number the classes from 0"
@@ -260,7 +260,7 @@ def _numbered_names(
 def _saved_labels(
     folder:ModelFolder, # A saved classifier
 )->list[str]: # Class names in label order
-    "The classes of a saved classifier"
+    "Read the classes of a saved classifier"
     config, where = folder.config, f"{folder}/config.json"
     names = _numbered_names(config.get("id2label"), where)
     label2id = {n: i for i, n in enumerate(names)}
@@ -280,7 +280,7 @@ def _saved_labels(
 def _is_identity(
     pooler, # Of transformers' BERT
 )->bool:
-    "Whether a pooler is exactly the one that `plain_state` writes"
+    "Tell whether a pooler is exactly the one that `plain_state` writes"
     dense = pooler.dense
     same = dense.weight.equal(torch.eye(len(dense.weight)) * _SCALE)
     return same and not dense.bias.any()
@@ -289,7 +289,7 @@ def _is_identity(
 def _fold_pooler(
     model, # As transformers loaded it
 ):
-    "Our class, if `model` has the near-identity pooler; else `model` itself"
+    "Make our class of a model with the near-identity pooler; else return `model`"
     kind = transformers.BertForSequenceClassification
     if not isinstance(model, kind) or not _is_identity(model.bert.pooler):
         return model
@@ -306,7 +306,7 @@ def _load_whole(
     folder:ModelFolder, # A saved classifier
     labels:list[str], # From `_saved_labels`
 ): # As transformers loads it
-    "The model of a saved classifier; `UserError` unless tensors and model fit"
+    "Load a saved classifier; `UserError` unless tensors and model fit"
     config, where = plain_config(folder, labels), str(folder)
     model, fit = load_weights(AutoModelForSequenceClassification, folder, config)
     do = "Copy the folder again, or train again"
@@ -378,7 +378,7 @@ def check_classifier(
 def _label_names(
     model, # A classifier
 )->list[str]:
-    "Class names in label order"
+    "List class names in label order"
     return [model.config.id2label[i] for i in range(model.config.num_labels)]
 
 # %% ../../nbs/2_model/30_saved.ipynb #b0a968d6

@@ -11,11 +11,13 @@ import csv
 import gzip
 import io
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from ..core.config import UserError
+from ..core.rows import ROW, WIDE, cut_text
 from ..data.encodings import open_bytes
 from ..data.records import Written, is_plain, json_text
 from ..data.tables import DELIMITERS, FORMATS, table_format
@@ -23,9 +25,9 @@ from ..data.tables import DELIMITERS, FORMATS, table_format
 # %% ../../nbs/5_predict/20_columns.ipynb #5b1c01cb
 def answer_columns(
     names:list[str], # Class names
-    taken:list[str]=(), # Existing columns
+    taken:Iterable[str]=(), # Existing columns
 )->list[str]: # predicted, probability, p_<class>
-    "Names of the new columns"
+    "Name the new columns"
     ours = ["predicted", "probability", *(f"p_{n}" for n in names)]
     while set(ours) & set(taken):
         ours = [f"newsclf_{c}" for c in ours]
@@ -52,18 +54,18 @@ def screen_lines(
     names:list[str], # Class names
 )->str:
     "Format label, probability and beginning of each text"
-    lines = []
-    for text, p in zip(texts, proba, strict=True):
-        head = text if len(text) <= 90 else text[:89] + "…"
-        tame = "".join(c if c.isprintable() else " " for c in head)
-        lines.append(f"{names[p.argmax()]:<10} {p.max():>6.1%}  {tame}\n")
+    said = [cut_text(names[i], 30) for i in proba.argmax(1)]
+    wide, lines = max([ROW, *(len(name) + 2 for name in said)]), []
+    for text, p, name in zip(texts, proba, said, strict=True):
+        tame = "".join(c if c.isprintable() else " " for c in text[:WIDE])
+        lines.append(f"{name:<{wide}}{p.max():>6.1%}  {cut_text(tame, WIDE - wide - 8)}\n")
     return "".join(lines)
 
 # %% ../../nbs/5_predict/20_columns.ipynb #1b7bbd70
 def _runs(
     value:str, # A cell
 )->bool:
-    "Would a spreadsheet run this cell?"
+    "Tell whether a spreadsheet would run this cell"
     for c in unicodedata.normalize("NFKC", value[:64]):
         if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf"):
             break
@@ -97,7 +99,7 @@ def _cell(
 def output_kind(
     path, # File to write
 )->tuple[str, bool]: # Ending without .gz; compress with gzip?
-    "Output format from the file name ending"
+    "Tell the output format from the file name ending"
     kind = Path(Path(path).name.lower().removesuffix(".gz")).suffix
     packed = Path(path).suffix.lower() == ".gz"
     if kind not in FORMATS or (packed and kind == ".parquet"):
@@ -114,7 +116,7 @@ def parquet_schema(
     columns:list[str], # Of its rows
     ours:list[str], # New columns
 ): # A `pyarrow.Schema`
-    "Column types: kept from a Parquet input, otherwise text"
+    "Choose column types: kept from a Parquet input, otherwise text"
     import pyarrow as pa
     from pyarrow import parquet as pq
 
@@ -151,8 +153,8 @@ def _csv_text(
     safe:bool, # For spreadsheets
 )->str:
     "Format rows as CSV"
-    how = dict(quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer = csv.writer(out := io.StringIO(), delimiter=delimiter, **how)
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerows([_cell(v, safe) for v in row] for row in rows)
     return out.getvalue()
 
@@ -166,7 +168,7 @@ def part_bytes(
     head:bool=False, # Write a header line?
     schema=None, # Of Parquet, from `parquet_schema`
 )->bytes:
-    "Bytes of a part file, the same for the same rows"
+    "Write rows as the bytes of a part file, the same for the same rows"
     if kind == ".parquet":
         return _parquet_bytes(records, schema)
     if kind in DELIMITERS:

@@ -30,7 +30,8 @@ def engine(
     name:str, # Of the library
 ): # The library
     "Import an optional library; `UserError` says how to install it"
-    sys.modules.setdefault("openvino_telemetry", None) # no usage reports
+    # no usage reports: a module that is None cannot be imported
+    sys.modules.setdefault("openvino_telemetry", None) # pyright: ignore[reportArgumentType]
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -126,7 +127,7 @@ class ExportFacts:
 def _sound(
     facts:ExportFacts, # As read
 )->bool:
-    "Whether the export's own precision comes first, float32 last, each with an error"
+    "Check that the export's own precision is first and float32 last, each with an error"
     ways, names = facts.gate.ways, list(facts.gate.ways)
     if facts.to not in ("openvino", "onnx") or not names:
         return False
@@ -155,7 +156,7 @@ def _base_of(
     path:Path, # The export
     facts:ExportFacts, # Its facts
 )->Path:
-    "Folder of an export's model; `UserError` if it is missing or has other weights"
+    "Find the folder of an export's model; `UserError` if it is missing or has other weights"
     base = path / facts.model
     weights = base / "model.safetensors"
     if not weights.is_file():
@@ -193,7 +194,7 @@ def export_ways(
     facts:ExportFacts, # Of the export
     recheck:bool=True, # Recheck low-margin texts?
 ): # (precisions, fastest first; why)
-    "The precisions in which an export runs on this processor"
+    "List the precisions in which an export runs on this processor"
     why, names = f"an export for {facts.to}", list(facts.gate.ways)
     if facts.units != processor_units():
         why += f" that was made on another processor ({', '.join(facts.units)})"

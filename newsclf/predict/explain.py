@@ -22,13 +22,13 @@ from .texts import check_texts
 _IDEOGRAPHS = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 
 def _marks()->str:
-    "Accents and invisible characters, which Python's `\\w` does not match"
+    "List accents and invisible characters, which Python's `\\w` does not match"
     kinds = ("Mn", "Mc", "Me", "Cf")
     return "".join(c for c in map(chr, range(0xA0, 0x20000)) if unicodedata.category(c) in kinds)
 
 @cache
 def _word_pattern()->re.Pattern:
-    "A regular expression for words"
+    "Compile a regular expression for words"
     letter = rf"[^\W{_IDEOGRAPHS}]"
     joined = rf"['’.&\u2010\u2011-](?={letter})|(?<=\d),(?=\d)"
     return re.compile(rf"[{_IDEOGRAPHS}]|{letter}(?:{letter}|[{_marks()}]|{joined})*")
@@ -37,7 +37,7 @@ def _word_pattern()->re.Pattern:
 def words_of(
     text:str, # A text
 )->list[tuple[int, int]]: # (start, end) of each word, in order
-    "Positions of the words of a text"
+    "Find the positions of the words of a text"
     return [m.span() for m in _word_pattern().finditer(text)]
 
 # %% ../../nbs/5_predict/12_explain.ipynb #61fa14ea
@@ -45,7 +45,7 @@ def _without_words(
     text:str, # A text
     spans, # (start, end) of the words to remove, not overlapping
 )->str: # `text` itself if there is nothing to remove
-    "A text without some of its words, and without the spaces before them"
+    "Cut out some words of a text, and the spaces before them"
     if not spans:
         return text
     out, at = [], 0
@@ -81,14 +81,14 @@ def _keep_part(
     keep:str, # head, tail or head+tail
 )->list:
     "Cut a list as `shorten` cuts tokens"
-    return shorten([None, *items, None], most + 2, keep)[1:-1]
+    return shorten([0, *items, 0], most + 2, keep)[1:-1]
 
 # %% ../../nbs/5_predict/12_explain.ipynb #b74241dd
 def _seen_words(
     text:str, # A text
     reading:Reading=Reading(), # Which words are tried
 )->tuple[list, list]: # Positions of each word; one span that the model does not read, or none
-    "The words to leave out in turn"
+    "List the words to leave out in turn"
     spans = words_of(text)
     read = spans
     if reading.tokens: # a word has at least one token; twice as many, because later words move up
@@ -108,7 +108,7 @@ def ask_without(
     progress=None, # Wraps the list of batches, as tqdm does
     room:int=2**20, # Characters in a batch
 )->np.ndarray: # (cases, classes) float64
-    "Probabilities of texts without some of their words"
+    "Compute probabilities of texts without some of their words"
     sizes = [len(t) - sum(b - a for a, b in spans) for t, spans in cases]
     ends = np.flatnonzero(np.diff(np.cumsum(sizes) // room)) + 1
     parts = np.split(np.arange(len(cases)), ends)
@@ -121,7 +121,7 @@ def log_odds(
     proba, # (rows, classes)
     labels, # (rows,) class indices
 )->np.ndarray: # (rows,)
-    "Log-odds of one class in each row"
+    "Compute the log-odds of one class in each row"
     mine = np.arange(proba.shape[1]) == np.asarray(labels)[:, None]
     p, q = (np.maximum((proba * m).sum(1), np.finfo(np.float32).tiny) for m in (mine, ~mine))
     return np.log(p / q)
@@ -144,7 +144,7 @@ def _effects(
     without, # (words,) probabilities of the label
     falls, # (words,) drops in log-odds
 )->list[WordEffect]: # Largest effect first
-    "Effects of the words of a text"
+    "Measure the effects of the words of a text"
     def effect(i):
         start, end = words[i][0]
         word, p, fall = text[start:end], float(without[i]), float(falls[i])
@@ -160,7 +160,7 @@ def occlude(
     reading:Reading=Reading(), # Which words are tried
     progress=None, # Wraps the list of batches, as tqdm does
 )->list[list[WordEffect]]: # For each text, largest effect first
-    "Effect of each word on the label of its text"
+    "Measure the effect of each word on the label of its text"
     if not (texts := check_texts(texts)):
         return []
     cases, counts, words = [], [], [] # the full text, then without each of its words
@@ -204,7 +204,7 @@ def joint_falls(
 def beats_random(
     falls, # From `joint_falls`
 )->float: # From 0 to 1
-    "Fraction of texts in which the top words matter more than random ones on average"
+    "Count texts in which the top words matter more than random ones on average"
     return float((falls[:, 0] > falls[:, 1:].mean(1)).mean())
 
 # %% ../../nbs/5_predict/12_explain.ipynb #29439d76
@@ -224,7 +224,7 @@ def explain_labels(
     top:int|None=3, # Words to name, at most
     progress=None, # Wraps the list of batches, as tqdm does
 )->list[Explanation]:
-    "The predicted label of each text, and the words that drove it"
+    "Predict the label of each text, and name the words that drove it"
     texts = check_texts(texts)
     proba = predict_proba(texts)
     found = occlude(predict_proba, texts, proba.argmax(1), reading, progress)

@@ -51,6 +51,7 @@ from newsclf.predict.parts import (
 from ..core.config import Stopped, UserError
 from ..core.machine import processor_units, show_bars
 from ..core.provenance import versions
+from ..core.rows import as_row
 from ..core.values import as_json
 from ..data.account import Table
 from ..data.encodings import open_bytes
@@ -78,7 +79,7 @@ def _row_portions(
 def _digest_and_lines(
     path:Path, # Input file
 )->tuple[str, int | None]: # None for a compressed file
-    "SHA-256 and number of lines of a file, in one pass"
+    "Compute the SHA-256 and count the lines of a file, in one pass"
     digest, lines = hashlib.sha256(), 0
     with open(path, "rb") as f:
         packed = f.peek(2)[:2] == b"\x1f\x8b"
@@ -112,10 +113,11 @@ def _open_input(
     return _Input(path, digest, rows, table, columns, found)
 
 # %% ../../nbs/5_predict/21_files.ipynb #42820979
-class _Aside:
-    "Collects quarantined rows in a file, in place of a list"
+class _Aside(list):
+    "Collects quarantined rows in a file instead of in memory"
 
     def __init__(self, file):
+        super().__init__()
         self.file, self.rows = file, 0
 
     def append(self, row):
@@ -147,7 +149,7 @@ class _Work:
 def _facts(
     work:_Work, # The job
 )->dict: # For its record
-    "Everything that determines the bytes of the output"
+    "Collect everything that determines the bytes of the output"
     encoding, delimiter, wanted, bad_rows = work.reading
     files = json.dumps(as_json(list_files(work.clf.source, LET_PASS)), sort_keys=True)
     needed = ("newsclf", "torch", "transformers", "tokenizers")
@@ -178,7 +180,7 @@ def _new_texts(
     table, # Counts the rows
     waiting:deque, # Takes the records
 ): # Lists of texts
-    "Texts of the missing part files; their records go to `waiting`"
+    "Yield texts of the missing part files; their records go to `waiting`"
     for k, portion in enumerate(portions):
         table.kept += len(portion)
         if k < begun:
@@ -196,8 +198,8 @@ def _write_parts(
     begun, waiting, clf, given = len(parts.paths), deque(), work.clf, work.given
     texts = _new_texts(_row_portions(given.found, work.rows), begun, given.table, waiting)
     ours, guess = answer_columns(clf.names, given.columns), given.rows
-    shown = dict(unit=" rows", disable=not show_bars(), leave=False)
-    with tqdm(total=guess, initial=min(begun * work.rows, guess or 0), **shown) as bar:
+    done, quiet = min(begun * work.rows, guess or 0), not show_bars()
+    with tqdm(total=guess, initial=done, unit=" rows", disable=quiet, leave=False) as bar:
         try:
             for proba in clf.stream(texts, bar.update):
                 rows = answered(waiting.popleft(), proba, clf.names, ours)
@@ -211,7 +213,7 @@ def _write_parts(
 def _check_aside(
     work:_Work, # The job
 )->Path: # File for quarantined rows
-    "Path for quarantined rows; `UserError` if another job's file is there"
+    "Find the path for quarantined rows; `UserError` if another job's file is there"
     aside = work.out.with_name(work.out.name + ".quarantine.jsonl")
     if not aside.exists():
         return aside
@@ -295,7 +297,7 @@ def _check_output(
     folder:Path, # Of the part files
     safe:bool, # For spreadsheets?
 ):
-    "`UserError` if the output cannot be written"
+    "Raise `UserError` if the output cannot be written"
     kind, _ = output_kind(out)
     if out.exists() and not folder.is_dir():
         do = "Choose another --output, or move the file"
@@ -348,12 +350,14 @@ def _open_model(
 def _say_account(work:_Work, account:dict):
     "Tell the user what became of the rows"
     clf = work.clf
-    work.say(f"predictions: {account['kept']:,} rows in {work.out}")
+    work.say(as_row("predictions", f"{account['kept']:,} rows in {work.out}", wrap=False))
     if account["quarantined"]:
-        work.say(f"quarantined: {account['quarantined']:,} rows in {work.out}.quarantine.jsonl")
+        where = f"{work.out}.quarantine.jsonl"
+        told = f"{account['quarantined']:,} rows that could not be read, in {where}"
+        work.say(as_row("quarantined", told, wrap=False))
     if clf.margin is not None and clf.seen:
-        again = f"{clf.again / clf.seen:.1%} of the texts rechecked"
-        work.say(f"precision: {clf.precision} ({clf.why}); {again}")
+        work.say(as_row("precision", f"{clf.precision} ({clf.why})"))
+        work.say(as_row("rechecked", f"{clf.again / clf.seen:.1%} of the texts"))
 
 # %% ../../nbs/5_predict/21_files.ipynb #c4bef461
 def answer_file(

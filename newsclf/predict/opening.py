@@ -21,7 +21,7 @@ from .engines import Export, export_steps, export_ways, open_export
 def model_folder(
     path, # A run folder or a saved classifier
 )->Path: # The folder with config.json
-    "Where the model of a run lies"
+    "Find the model of a run"
     path, do = user_path(path), "See 'newsclf runs'"
     if not path.is_dir():
         raise UserError("no such folder", "a run or a saved classifier", str(path), do)
@@ -39,7 +39,7 @@ def _torch_precision(
     recheck:bool, # Is that needed?
     folder, # Of the model, for messages
 )->Choice: # bf16 or float32, and the reason
-    "bfloat16 where it is faster and the model says how far it is off"
+    "Choose bfloat16 where it is faster and its error is known"
     chosen = choose_precision(wanted, device, True)
     if chosen.name == "float32" or stated or not recheck:
         return chosen
@@ -54,7 +54,7 @@ def _torch_steps(
     model, # A classifier in float32
     precision:str, # bf16 or float32
 )->list[tuple]: # (model, how far its logits are off), before the model itself
-    "The faster versions of a model that torch has"
+    "List the faster versions of a model that torch has"
     if precision == "float32":
         return []
     stated = own_part(model).bfloat16
@@ -90,7 +90,7 @@ def _fast_steps(
     recheck:bool, # Compute again where two classes are too close?
     scale:float, # Multiplies the logits of an export
 )->tuple[Choice, list[tuple]]: # The first precision; (model, how far its logits are off)
-    "The faster versions of a model, the fastest first"
+    "List the faster versions of a model, the fastest first"
     if export and precision == "auto":
         names, why = export_ways(export.facts, recheck)
         return Choice(names[0], why), export_steps(export, names, model.config, scale)
@@ -111,7 +111,7 @@ def open_classifier(
     folder = export.base if export else model_folder(path)
     at = Choice("cpu", "exports run on the CPU") if export else choose_device(device)
     model, tokenizer = load_classifier(folder)
-    model.to(at.name)
+    model.to(at.name) # pyright: ignore[reportArgumentType] (transformers' decorator hides self)
     scale = _undo_calibration(model) if raw else 1.0
     chosen, fast = _fast_steps(model, folder, export, precision, recheck, scale)
     steps = [(m, 2 * scale * error if recheck else None) for m, error in fast]

@@ -162,13 +162,13 @@ def finished_before(
     out, # Output file
     facts:dict, # Of this job
 )->dict | None: # The account of the file; None if it does not exist
-    "Account of an output that was finished; `UserError` for any other file of that name"
+    "Read the account of a finished output; `UserError` for any other file of that name"
     if not out.exists():
         return None
     note = folder / "finished.json"
     was = read_sealed_json(note) if note.exists() else None
-    same = was and was["job"] == json.loads(json.dumps(facts))
-    if not same or was["file_sha256"] != file_digest(out):
+    job = json.loads(json.dumps(facts))
+    if was is None or was["job"] != job or was["file_sha256"] != file_digest(out):
         raise UserError(
             "the file already exists",
             where=str(out),

@@ -7,6 +7,7 @@ __all__ = ['open_pipeline', 'PipelineComparison', 'compare_with_pipeline']
 
 # %% ../../nbs/5_predict/15_pipeline.ipynb #05b2b9d7
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from .predictor import Predictor
 def open_pipeline(
     predictor:Predictor, # Ours
 ): # Function of texts to their labels and scores
-    "`transformers.pipeline` on a predictor's folder and device"
+    "Open `transformers.pipeline` on a predictor's folder and device"
     from transformers import pipeline
 
     place, device = str(predictor.folder), predictor.device
@@ -40,7 +41,7 @@ def compare_with_pipeline(
     proba:np.ndarray, # (texts, classes) our probabilities
 )->PipelineComparison:
     "Ask `transformers.pipeline` on the same folder, one text at a time, and compare"
-    pipe = open_pipeline(predictor)
+    pipe:Any = open_pipeline(predictor)
     theirs = []
     for row in pipe([clean_text(t, predictor.clean) for t in texts], truncation=True, top_k=None):
         scores = {said["label"]: said["score"] for said in row}

@@ -10,13 +10,6 @@ import sys
 
 import numpy as np
 
-from ..data.cleaning import check_cleaning, clean_text
-from ..data.tokens import encode_texts
-from ..model.logits import TOKENS, id_logits
-from ..model.saved import own_part
-from .explain import Explanation, Reading, explain_labels
-from .opening import open_classifier
-from .rechecks import logits_in_steps
 from newsclf.predict.texts import (
     WINDOW,
     check_texts,
@@ -27,15 +20,23 @@ from newsclf.predict.texts import (
     token_windows,
 )
 
+from ..data.cleaning import check_cleaning, clean_text
+from ..data.tokens import encode_texts
+from ..model.logits import TOKENS, id_logits
+from ..model.saved import own_part
+from .explain import Explanation, Reading, explain_labels
+from .opening import open_classifier
+from .rechecks import logits_in_steps
+
 # %% ../../nbs/5_predict/00_predictor.ipynb #1bf62a6a
 def _token_lists(
     texts:list[str], # Texts
     tokenizer, # Of the model
-    clean=(), # Names of the cleaning
+    clean=(), # Names of the cleaning steps
     keep:str="head", # What a text that is too long keeps
     windows:bool=False, # Read long texts whole, window by window
 )->list[list]: # Token ids of each window of each text
-    "Texts as the model reads them"
+    "Turn texts into token ids as the model reads them"
     cleaned = [clean_text(t, clean) for t in check_texts(texts)]
     limit = tokenizer.model_max_length
     ids = encode_texts(tokenizer, cleaned, sys.maxsize if windows else limit, keep)[0]
@@ -44,12 +45,12 @@ def _token_lists(
 # %% ../../nbs/5_predict/00_predictor.ipynb #5a5e2294
 def _log_proba(
     model, # A classifier
-    parts, # Of each text its windows, as token ids
+    parts, # Windows of each text, as token ids
     pad_id:int, # From the tokenizer
     tokens:int=TOKENS, # Of a batch
     progress=None, # Told after each batch how many texts it had, as `tqdm.update`
 )->np.ndarray: # (texts, classes)
-    "Log-probabilities of texts"
+    "Compute log-probabilities of texts"
     windows = [ids for several in parts for ids in several]
     told = progress and in_texts(progress, len(parts), len(windows))
     logits = id_logits(model, windows, pad_id, tokens, told)
@@ -63,8 +64,8 @@ class Predictor:
         self,
         path, # A run folder, a saved classifier or an export
         device:str="auto", # auto, cuda, mps or cpu
-        precision:str="auto", # bf16, float32, or auto: bf16 where faster and the error is known
-        recheck:bool=True, # Compute again in float32 where two classes are too close
+        precision:str="auto", # bf16, float32, or auto: bf16 if faster and its error known
+        recheck:bool=True, # Recheck in float32 where the margin is low
         windows:bool=False, # Read long texts whole, window by window
         tokens:int=TOKENS, # Of a batch
         raw:bool=False, # Probabilities as they were before calibration
@@ -82,7 +83,7 @@ class Predictor:
 
     @property
     def margin(self):
-        return self.steps[0][1] # None where nothing is computed again
+        return self.steps[0][1] # None where nothing is rechecked
 
     def encode(self, texts): # Token ids of each window of each text
         how = self.clean, self.truncation, self.windows
@@ -91,7 +92,7 @@ class Predictor:
     def pooled(self, model, parts, progress=None): # (texts, classes) log-probabilities
         return _log_proba(model, parts, self.tokenizer.pad_token_id, self.tokens, progress)
 
-    def answer(self, parts, progress=None): # (texts, classes) probabilities of what is encoded
+    def answer(self, parts, progress=None): # (texts, classes) probabilities of encoded texts
         def ask(model, rows):
             told = progress if model is self.steps[0][0] else None
             return self.pooled(model, [parts[i] for i in rows], told)
@@ -105,7 +106,7 @@ class Predictor:
         some, # Iterable of lists of texts, as `portions` gives
         progress=None, # Told after each batch how many texts it had, as `tqdm.update`
     ): # (texts, classes) probabilities of each list, in order
-        "Probabilities, one portion after the other; the next is tokenized meanwhile"
+        "Yield the probabilities of each portion; the next is tokenized meanwhile"
         return (self.answer(parts, progress) for parts in one_ahead(self.encode, some))
 
     def predict_proba(
@@ -113,7 +114,7 @@ class Predictor:
         texts, # Iterable of texts, cut at the model's length
         progress=None, # Told after each batch how many texts it had, as `tqdm.update`
     )->np.ndarray: # (texts, classes) in label order, rows sum to 1
-        "Probabilities in the order of `texts`"
+        "Compute probabilities in the order of `texts`"
         texts = check_texts(texts)
         if len(texts) <= WINDOW:
             return self.answer(self.encode(texts), progress)
@@ -123,7 +124,7 @@ class Predictor:
         self,
         texts, # Iterable of texts, cut at the model's length
     )->list[str]: # Label names
-        "The most probable label of each text"
+        "Predict the most probable label of each text"
         return [self.names[i] for i in self.predict_proba(texts).argmax(1)]
 
     def explain(
@@ -132,8 +133,8 @@ class Predictor:
         top:int|None=3, # Words to name, at most
         progress=None, # Wraps the list of portions, as tqdm does
     )->list[Explanation]:
-        "The most probable label of each text, and the words it rests on"
-        def exactly(texts): # the words shall be the same on every machine
+        "Predict the label of each text, and name the words behind it"
+        def exactly(texts): # float32: the same words on every machine
             return np.exp(self.pooled(self.model, self.encode(texts)))
 
         limit = self.tokenizer.model_max_length

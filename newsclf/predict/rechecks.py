@@ -18,7 +18,7 @@ def logits_in_steps(
     ask:Callable, # Function of a model and indices of texts to their (texts, classes) logits
     texts:int, # How many
 )->tuple[np.ndarray, int]: # Logits (texts, classes), and how many texts were computed again
-    "Fast logits where they are clear, better ones where not"
+    "Compute fast logits where they are clear, better ones where not"
     (model, margin), *others = steps
     z = ask(model, range(texts))
     close = close_rows(z, margin) if margin is not None else []

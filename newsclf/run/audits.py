@@ -7,17 +7,19 @@ __all__ = ['read_for_audit', 'run_audit']
 
 # %% ../../nbs/6_run/30_audits.ipynb #7ff19beb
 import json
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..core.config import Config, UserError
+from ..core.config import Config, UserError, make_config
 from ..core.machine import show_bars
 from ..core.provenance import Clock, circumstances, utc_now
+from ..core.rows import as_row
 from ..core.storage import atomic_path, file_digest, json_lines, user_path, write_text
 from ..core.values import as_json
-from ..data.account import format_account
+from ..data.account import account_words
 from ..data.audit import Audit, AuditOptions, audit_news, format_audit
 from ..data.reading import RawNews, read_data
 from ..data.rows import read_news
@@ -51,7 +53,7 @@ def _audit_lengths(
     texts:list[str], # Training texts
     cfg:Config, # max_length, truncation
 ): # Tokens of each text; None where minilm is not installed
-    "Lengths of the texts in minilm's tokens"
+    "Measure texts in minilm's tokens"
     try:
         base = minilm_folder()
     except UserError:
@@ -63,7 +65,7 @@ def _audit_lengths(
 def _texts_of_places(
     raw:RawNews, # Rows, from `read_for_audit`
 )->dict[str, str]: # file:line to text
-    "Texts by file and line"
+    "Find texts by file and line"
     parts = [rows for rows in (raw.train, raw.test) if rows is not None]
     return {
         f"{name}:{line}": text
@@ -114,7 +116,7 @@ def _audit_page(
     result:dict, # With provenance
     texts:bool, # Show the beginning of texts?
 )->str: # HTML
-    "The page of an audit, with its provenance"
+    "Write the page of an audit, with its provenance"
     digests = (f"{name} sha256 {digest[:12]}" for name, digest in raw.sources.items())
     made = [result["started"][:10], f"newsclf {result['versions']['newsclf']}", *digests]
     shown = _texts_of_places(raw) if texts else None
@@ -128,12 +130,27 @@ def _audit_result(
     seed:int, # Of the audit
     seconds:dict, # Of each step
 )->dict: # As in audit.json
-    "The findings with their provenance"
+    "Put the findings and their provenance together"
     accounts = {name: table.account() for name, table in raw.tables.items()}
     data = dict(kind=raw.kind, sources=raw.sources, accounts=accounts)
     whole = dict(seed=seed, data=data, seconds=seconds)
     parts:list[Any] = [as_json(part) for part in (found, made, whole)]
     return {key: value for part in parts for key, value in part.items()}
+
+# %% ../../nbs/6_run/30_audits.ipynb #50a3d042
+def _next_words(
+    cfg:Config, # Of the audit
+    out, # Its folder, or None
+)->str:
+    "Say what to type after an audit"
+    if not out:
+        return "the same command with --out FOLDER, for a page that names the rows"
+    words, usual = ["newsclf", "train"], make_config()
+    for name in ("data", "text", "label", "encoding", "delimiter", "bad_rows"):
+        value = getattr(cfg, name)
+        if value != getattr(usual, name):
+            words += ["--" + name.replace("_", "-"), str(value)]
+    return shlex.join(words)
 
 # %% ../../nbs/6_run/30_audits.ipynb #12086e91
 def run_audit(
@@ -151,14 +168,17 @@ def run_audit(
         check_free(folder)
     with clock("read"):
         raw = read_for_audit(cfg, against)
+    say(as_row("newsclf audit", raw.kind))
     for name, table in raw.tables.items():
-        say(f"{name}: {format_account(table.account())}")
+        say(as_row("read", f"{name}: {account_words(table.account())}"))
     with clock("audit"):
         found = _audit_rows(raw, cfg)
     made = circumstances(command, started)
     result = _audit_result(found, raw, made, cfg.seed, clock.seconds)
-    say("\n" + format_audit(found))
+    say(format_audit(found) + "\n")
     if folder:
         _write_audit(folder, _audit_page(found, raw, result, texts), result, raw)
-        say(f"\npage: {out}/audit.html\nresults: {out}/audit.json")
+        say(as_row("report", f"{out}/audit.html", wrap=False))
+        say(as_row("results", f"{out}/audit.json", wrap=False))
+    say(as_row("next", _next_words(cfg, out), wrap=False))
     return result

@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..core.machine import set_threads
+from ..core.rows import as_row
 from ..data.cleaning import clean_text
 from ..data.tokens import encode_texts
 from ..model.classifier import new_classifier
@@ -42,7 +43,7 @@ def bench_places(
     possible = map("-".join, possible_exports())
     absent = ", ".join(name for name in possible if asked / "export" / name not in found)
     if absent and (asked / "manifest.json").is_file():
-        say(f"not timed, because there is no export: {absent}; see newsclf export --help")
+        say(as_row("not timed", f"{absent}: not exported yet (newsclf export --help)"))
     return found
 
 # %% ../../nbs/6_run/51_bench_predict.ipynb #59cf3ced
@@ -70,7 +71,7 @@ BATCHES = "pipeline, batches of 32"
 def _pipeline_sides(
     clf:Predictor, # Gives model, device and cleaning
 )->dict[str, Callable]: # Name to a function from texts to labels
-    "pipeline with its defaults, and in batches of 32"
+    "Make two sides of pipeline: with its defaults, and in batches of 32"
     pipe = open_pipeline(clf)
 
     def ask(texts, **how):
@@ -91,7 +92,7 @@ def _time_answers(
     texts:list[str], # To classify
     turn:int=0, # Round, counted from 0; not used
 )->_Turn:
-    "Seconds and labels of one side"
+    "Time one side, and collect its labels"
     answer(texts[:8])
     start = time.perf_counter()
     labels = answer(texts)
@@ -207,7 +208,7 @@ def _beside(
 
 # %% ../../nbs/6_run/51_bench_predict.ipynb #3cfc9406
 def _mean_tokens(clf:Predictor, texts:list[str])->float:
-    "Tokens of a text, on average"
+    "Average the tokens of a text"
     return round(float(np.mean([len(w) for several in clf.encode(texts) for w in several])), 1)
 
 def bench_predict(
@@ -239,56 +240,74 @@ def bench_predict(
     )
 
 # %% ../../nbs/6_run/51_bench_predict.ipynb #5a4d0e34
-def _lead_lines(
+def _lead_rows(
     found:Answering, # From `bench_predict`
 )->list[str]:
-    "How many times as fast the fastest side is"
+    "Say how many times as fast the fastest side is"
     best, out = found.ours[found.fastest], []
     for side, ratio in best.ratio.items():
         turns = ", ".join(f"{x:.2f}" for x in best.ratios[side])
         usual = " with its defaults" * (side == PIPELINE)
-        out.append(f"{ratio:.2f} times as fast as {side}{usual} (rounds: {turns})")
-    out.append(f"{best.latency_ratio:.2f} times as fast for a single text")
-    out.append(f"by {found.fastest}: {best.precision[1]}")
-    return out
+        told = f"{ratio:.2f} times as fast as {side}{usual} (rounds: {turns})"
+        out.append(as_row("" if out else "speed", told))
+    return [
+        *out,
+        as_row("one text", f"{best.latency_ratio:.2f} times as fast"),
+        as_row("fastest", f"{found.fastest}: {best.precision[1]}"),
+    ]
 
 # %% ../../nbs/6_run/51_bench_predict.ipynb #8be4090c
+_WIDTHS = (9, 11, 10, 9, 9, 9, 9, 9) # Of the columns after the name of a side
+
+def _side_line(
+    name:str, # Of a side
+    cells:list[str], # What it did; the last may be left out
+)->str:
+    "Write a line of the table"
+    line = (f"{cell:>{w}}" for cell, w in zip(cells, _WIDTHS, strict=False))
+    return f"{name:<24}{''.join(line)}".rstrip()
+
 def _our_line(
     name:str, # Of one of our sides
     side:OurTiming, # What it did
 )->str:
-    "A line of the table"
+    "Write a line of the table"
     again = "" if side.answered_again is None else f"{side.answered_again:.1%}"
-    return (
-        f"{name:<24}{side.rows_per_s:>10,.1f}"
-        f"{side.ratio[PIPELINE]:>12.2f}{side.ratio[BATCHES]:>12.2f}"
-        f"{side.median_ms:>14.1f}{side.p99_ms:>11.1f}{side.latency_ratio:>12.2f}"
-        f"{again:>8}{side.other_labels:>14,}"
-    )
+    return _side_line(name, [
+        f"{side.rows_per_s:,.1f}",
+        f"{side.ratio[PIPELINE]:.2f}", f"{side.ratio[BATCHES]:.2f}",
+        f"{side.median_ms:.1f}", f"{side.p99_ms:.1f}", f"{side.latency_ratio:.2f}",
+        again, f"{side.other_labels:,}",
+    ])
 
 def _their_line(
     name:str, # Of a side of pipeline
     side:Timing, # What it did
 )->str:
-    "A line of the table"
-    line = f"{name:<24}{side.rows_per_s:>10,.1f}"
-    return line if side.p99_ms is None else f"{line}{side.median_ms:>38.1f}{side.p99_ms:>11.1f}"
+    "Write a line of the table"
+    cells = [f"{side.rows_per_s:,.1f}"]
+    if side.p99_ms is not None:
+        cells += ["", "", f"{side.median_ms:.1f}", f"{side.p99_ms:.1f}"]
+    return _side_line(name, cells)
 
 # %% ../../nbs/6_run/51_bench_predict.ipynb #5d24c2cc
+_HEADS = ["texts/s", "×pipeline", "×batches", "ms/text", "p99 ms", "×1 text"]
+_HEADS += ["recheck", "changed"]
+
 def format_answering(
     found:Answering, # From `bench_predict`
 )->str:
-    "Results as a table, the ratios of the fastest side first"
+    "Lay out the results for the screen, the ratios of the fastest side first"
     texts = f"{found.texts:,} texts of {found.tokens_a_text:.0f} tokens"
-    model = f"{found.parameters / 1e6:.1f} M parameters; {found.threads} threads"
-    head = (
-        f"{'':<24}{'texts/s':>10}{'× pipeline':>12}{'× batches':>12}{'one text, ms':>14}"
-        f"{'p99, ms':>11}{'× one text':>12}{'recheck':>8}{'other labels':>14}"
-    )
-    lines = [*_lead_lines(found), "", f"{texts}, {model}", "", head]
+    model = f"{found.parameters / 1e6:.1f} M parameters, "
+    model += f"{found.threads} thread{'s' * (found.threads != 1)}"
+    lines = [*_lead_rows(found), as_row("classified", f"{texts}, by a model of {model}"), ""]
+    lines.append(_side_line("", _HEADS))
     lines += [_our_line(name, side) for name, side in found.ours.items()]
     lines += [_their_line(name, side) for name, side in found.theirs.items()]
-    return "\n".join(lines)
+    times = "× is how many times as fast: as pipeline with its defaults, as pipeline in batches "
+    times += "of 32, and with one text at a time; changed are labels unlike pipeline's"
+    return "\n".join([*lines, "", as_row("columns", times)])
 
 # %% ../../nbs/6_run/51_bench_predict.ipynb #7c444788
 def random_classifier(
@@ -297,7 +316,7 @@ def random_classifier(
     names:list[str], # Class names
     seed:int=1122, # Of the weights
 )->Path:
-    "A saved classifier of bert-base's size with random weights"
+    "Save a classifier of bert-base's size with random weights"
     tokenizer, folder = load_tokenizer(base), Path(folder)
     encoder = random_base(folder / "base", tokenizer, seed)
     model = new_classifier(encoder, names, say=lambda line: None)
@@ -309,7 +328,7 @@ def _trial_rows(
     base, # Folder of a saved classifier
     texts:list[str], # To split
 )->GateRows:
-    "Half of the texts for quantization, the other half for the gate"
+    "Take half of the texts for quantization, the other half for the gate"
     model, tokenizer = load_classifier(base)
     ids = encode_texts(tokenizer, texts, tokenizer.model_max_length)[0]
     labels = id_logits(model, ids, tokenizer.pad_token_id).argmax(1)
@@ -331,6 +350,6 @@ def trial_exports(
         out.append(Path(folder) / f"{to}-{precision}")
         out[-1].mkdir(parents=True)
         found = make_export(out[-1], base, to, precision, rows)
-        say(f"{out[-1].name}: {format_parity(found)}")
-        say("its gate: " + ("; ".join(faults_of(found)) or "passed"))
+        say(as_row("export", out[-1].name) + "\n" + format_parity(found))
+        say(as_row("gate", "; ".join(faults_of(found)) or "passed"))
     return out

@@ -33,10 +33,11 @@ from newsclf.run.speed import (
 
 from ..core.config import Config, UserError
 from ..core.machine import choose_device, choose_precision, set_threads, silent
+from ..core.rows import as_row
 from ..data.news import NewsData, load_news
 from ..data.tokens import tokenize_parts
-from ..model.loading import label_config
 from ..model.folders import open_folder
+from ..model.loading import label_config
 from ..model.saved import model_to_train
 from ..model.saved import random_base as write_base
 from ..model.tokenizers import load_tokenizer
@@ -62,7 +63,7 @@ def _check_rows(
     batch_size:int, # Rows in a step
     news:NewsData,
 ):
-    "`UserError` if there are too few training rows, or too few for a step"
+    "Raise `UserError` if there are too few training rows, or too few for a step"
     have = len(news.parts["train"])
     if not batch_size <= rows <= have:
         wanted = f"between {batch_size} and {have:,}, the training rows of {news.kind}"
@@ -76,7 +77,7 @@ def bench_rows(
     random_base:bool=False, # Use a bert-base with random weights in place of the model
     folder=".", # Where to write it
 )->_BenchRows:
-    "The rows and the model of a benchmark"
+    "Load the rows and the model of a benchmark"
     news, base = load_news(cfg), find_model(cfg.model, cfg.revision)
     _check_rows(rows, chapter_steps(cfg).batch_size, news)
     tokenizer, parts = load_tokenizer(base, cfg.max_length), {}
@@ -150,7 +151,7 @@ def _step_parts(
     turns:list[_Turn], # Of one side
     whole:float, # Milliseconds of a step
 )->dict[str, float]: # Phase to milliseconds
-    "Median time of each phase of a step"
+    "Take the median time of each phase of a step"
     parts = {}
     for part in ("data", "forward", "backward", "optimizer"):
         parts[part] = 1000 * statistics.median(t.parts[part] / t.steps for t in turns)
@@ -197,7 +198,7 @@ def _peaks(
     device:str, # From `choose_device`
     precision:str, # From `choose_precision`
 )->dict: # Precision to operations a second
-    "Peak matrix speed, in the precisions of both sides"
+    "Measure peak matrix speed, in the precisions of both sides"
     shape, half = (config.hidden_size, config.intermediate_size), precision == "bf16"
     kinds = ["float32", "bfloat16"] if half else ["float32"]
     return {d: matrix_peak(*shape, dtype=d, device=device) for d in kinds}
@@ -207,7 +208,7 @@ def _check_bert(
     base, # Folder of the base model
     name:str, # As requested
 ):
-    "`UserError` for a model that is not a BERT"
+    "Raise `UserError` for a model that is not a BERT"
     if open_folder(base).config["model_type"] != "bert":
         found = "this benchmark counts the operations of BERT models only"
         raise UserError(found, where=name, do="Choose a BERT model")
@@ -239,7 +240,7 @@ def _sides(
     config, # Of a BERT
     lengths:np.ndarray, # (rows,) tokens of each row
 )->dict[str, _Side]:
-    "Results of each side, relative to the peak in its precision"
+    "Relate the results of each side to the peak in its precision"
     flops = cfg.epochs * sum(matrix_flops(config, t) for t in lengths.tolist())
     plain = peaks["float32"]
     own = dict(newsclf=peaks.get("bfloat16", plain), chapter=plain)
@@ -252,7 +253,7 @@ def _sides(
 def _ratios(
     taken:dict, # Side to its turns
 )->list[float]: # Of each round
-    "The chapter's time over ours"
+    "Divide the chapter's time by ours"
     pairs = zip(taken["newsclf"], taken["chapter"], strict=True)
     return [chapter.seconds / ours.seconds for ours, chapter in pairs]
 
@@ -310,15 +311,18 @@ def bench_train(
     )
 
 # %% ../../nbs/6_run/50_bench_training.ipynb #ecba109c
-def _format_circumstances(
+def _trained_rows(
     b:TrainingBench,
-)->str:
-    "Describe what was trained, and how"
+)->list[str]:
+    "Say what was trained, and how"
     precision, why = b.precision
     rows = f"{b.rows:,} rows of {b.tokens_a_row:.0f} tokens"
-    how = f"{b.epochs:g} epoch{'s' * (b.epochs != 1)}, batch {b.batch_size}"
+    how = f"{b.epochs:g} epoch{'s' * (b.epochs != 1)}, batch size {b.batch_size}"
     model = f"{b.parameters / 1e6:.1f} M parameters"
-    return f"{rows}, {how}, {model}; precision: {precision} ({why}); {b.threads} threads"
+    return [
+        as_row("trained", f"{model} on {rows}, {how}"),
+        as_row("precision", f"{precision} ({why}); {b.threads} thread{'s' * (b.threads != 1)}"),
+    ]
 
 # %% ../../nbs/6_run/50_bench_training.ipynb #4ac73811
 _ROWS = (
@@ -333,7 +337,7 @@ def _format_sides(
     ours:_Side,
     chapter:_Side,
 )->list[str]: # Lines
-    "Both sides in a table"
+    "Write both sides as a table"
     lines = [f"{'':<24}{'newsclf':>12}{'chapter':>12}"]
     for name, key, form in _ROWS:
         lines.append(f"{name:<24}{getattr(ours, key):>12{form}}{getattr(chapter, key):>12{form}}")
@@ -346,10 +350,12 @@ def _format_sides(
 def format_bench(
     b:TrainingBench, # From `bench_train`
 )->str:
-    "Results as a table, the ratio first"
+    "Lay out the results for the screen, the ratio first"
     turns = ", ".join(f"{r:.2f}" for r in b.ratios)
-    lines = [f"{b.ratio:.2f} times as fast as the chapter's method (rounds: {turns})", ""]
-    lines += [_format_circumstances(b), "", *_format_sides(b.newsclf, b.chapter)]
-    peaks = [f"{p:,} GFLOP/s in {d}" for d, p in b.matrix_peak_gflops.items()]
-    lines += ["", f"matrix peak, measured before and after: {', '.join(peaks)}"]
-    return "\n".join(lines)
+    ratio = f"{b.ratio:.2f} times as fast as the chapter's method (rounds: {turns})"
+    peaks = ", ".join(f"{p:,} GFLOP/s in {d}" for d, p in b.matrix_peak_gflops.items())
+    return "\n".join([
+        as_row("speed", ratio), *_trained_rows(b), "",
+        *_format_sides(b.newsclf, b.chapter), "",
+        as_row("matrix peak", f"{peaks}, measured before and after"),
+    ])

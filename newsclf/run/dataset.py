@@ -23,7 +23,7 @@ def _overlap_notes(
     own, # (rows,) bool: test rows of this run
     earlier, # (rows,) bool: test rows of an earlier run
 )->list[str]:
-    "Notes about validation rows that are test rows"
+    "Write notes about validation rows that are test rows"
     notes, n = [], len(own)
     if own.any():
         notes.append(
@@ -74,7 +74,7 @@ def _data_facts(
     news:NewsData, # Read and cut
 )->DataRead:
     "State what was read"
-    rows = {part: len(rows) for part, rows in news.parts.items()}
+    rows = {str(part): len(rows) for part, rows in news.parts.items()}
     quarantined = sum(a.quarantined for a in news.accounts.values())
     return DataRead(news.kind, list(news.names), rows, quarantined)
 

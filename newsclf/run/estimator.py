@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,9 +21,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from ..core.config import Config, check_value
-from ..core.machine import silent
-from ..core.provenance import Clock
 from newsclf.core.storage import (
     own_folder,
     read_sealed_json,
@@ -31,6 +29,10 @@ from newsclf.core.storage import (
     user_path,
     write_text,
 )
+
+from ..core.config import Config, check_value
+from ..core.machine import silent
+from ..core.provenance import Clock
 from ..data.classes import Classes, label_fault
 from ..data.cleaning import check_cleaning, clean_text
 from ..data.duplicates import copy_groups
@@ -48,7 +50,7 @@ from .steps import prepare
 def _has_missing(
     values:list, # Of any kind
 )->bool:
-    "Whether a value is None, NaN or NA"
+    "Tell whether a value is None, NaN or NA"
     return any(v is None or v is pd.NA or v != v for v in values)
 
 # %% ../../nbs/6_run/15_estimator.ipynb #e42ddd0d
@@ -56,7 +58,7 @@ def _named_columns(
     X, # DataFrame or `Dataset`
     text:str, # Names, as title,description; empty for text
 )->list[list]: # The values of each
-    "The columns of text in a table"
+    "Take the columns of text from a table"
     have = list(X.columns if isinstance(X, pd.DataFrame) else X.column_names)
     wanted = [name.strip() for name in text.split(",") if name.strip()] or ["text"]
     if missing := [name for name in wanted if name not in have]:
@@ -68,7 +70,7 @@ def _text_columns(
     X, # Texts, or a table that has them
     text:str, # Columns of a table
 )->list[list]: # The values of each
-    "The columns of text, one for anything that is no table"
+    "Take the columns of text; anything but a table is one column"
     if isinstance(X, str):
         raise ValueError("Iterable over raw text documents expected, string object received.")
     if isinstance(X, pd.DataFrame) or hasattr(X, "column_names"):
@@ -82,7 +84,7 @@ def _read_texts(
     X, # Texts, or a table that has them
     text:str="", # Columns of a table
 )->list[str]:
-    "Texts, checked; `ValueError` for NaN and for empty ones"
+    "Read and check texts; `ValueError` for NaN and for empty ones"
     columns = _text_columns(X, text)
     for column in columns:
         if _has_missing(column):
@@ -100,7 +102,7 @@ def _read_texts(
 def _read_labels(
     y, # (rows,) of strings or integers
 )->tuple[np.ndarray, np.ndarray]: # Classes, sorted; (rows,) the index of each label
-    "Labels as scikit-learn counts them; `ValueError` for NaN and for fewer than two classes"
+    "Read labels as scikit-learn does; `ValueError` for NaN and for a single class"
     if y is None:
         raise ValueError("NewsClassifier requires y to be passed, but the target y is None.")
     listed = y.tolist() if hasattr(y, "tolist") else list(y)
@@ -123,7 +125,7 @@ def _raw_news(
     classes:np.ndarray, # Classes in label order
     cfg:Config, # How to clean
 )->RawNews: # With an empty test
-    "Rows as if they had been read from a file"
+    "Present the rows as if they had been read from a file"
     names, clean = [str(c) for c in classes], check_cleaning(cfg.clean)
     rows = pd.DataFrame(dict(
         label=index,
@@ -132,7 +134,7 @@ def _raw_news(
         text=[clean_text(t, clean) for t in texts],
     ))
     known = Classes(names, {name: i for i, name in enumerate(names)})
-    return RawNews(rows, rows[:0], known, {}, {}, "rows in memory")
+    return RawNews(rows, rows.iloc[:0], known, {}, {}, "rows in memory")
 
 # %% ../../nbs/6_run/15_estimator.ipynb #e877b13e
 def _train(
@@ -154,7 +156,7 @@ def _train(
 def _training_folder(
     out:str | Path | None, # Folder that stays; None for one that does not
 )->Iterator[Path]:
-    "A folder to train in"
+    "Provide a folder to train in"
     if not out:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tmp:
             yield Path(tmp)
@@ -172,7 +174,7 @@ def _write_facts(
     params:dict, # From `get_params`
     classes:np.ndarray, # Of the estimator
 ):
-    "Write what the model's own folder does not say"
+    "Write what the model's own folder does not store"
     kept = {k: str(v) if isinstance(v, Path) else v for k, v in params.items() if k != "out"}
     plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in kept.items()}
     write_text(folder / _FACTS, sealed_json(dict(params=plain, classes=classes.tolist())))
@@ -232,7 +234,7 @@ class NewsClassifier(ClassifierMixin, BaseEstimator):
         given.pop("out", None)
         plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in given.items()}
         plain["model"] = str(plain["model"])
-        checked = {k: check_value(k, v) for k, v in plain.items()}
+        checked:dict[str, Any] = {k: check_value(k, v) for k, v in plain.items()}
         return Config(data="X", save_steps=0, **checked)
 
     def fit(
@@ -255,7 +257,7 @@ class NewsClassifier(ClassifierMixin, BaseEstimator):
         self,
         X, # As for `fit`
     )->np.ndarray: # (rows, classes) in the order of `classes_`, rows sum to 1
-        "Calibrated probabilities"
+        "Compute calibrated probabilities"
         check_is_fitted(self)
         return self.predictor_.predict_proba(_read_texts(X, self.text))
 
@@ -263,7 +265,7 @@ class NewsClassifier(ClassifierMixin, BaseEstimator):
         self,
         X, # As for `fit`
     )->np.ndarray: # (rows,) labels
-        "The most probable label of each text"
+        "Predict the most probable label of each text"
         chosen = self.predict_proba(X).argmax(1)
         return self.classes_[chosen]
 
@@ -273,7 +275,7 @@ class NewsClassifier(ClassifierMixin, BaseEstimator):
         y, # (rows,) true labels
         sample_weight=None, # (rows,) weights
     )->float:
-        "Accuracy; the test-set ledger stays as it is"
+        "Compute the accuracy, without an entry in the test-set ledger"
         check_is_fitted(self)
         y = np.asarray(y if hasattr(y, "__array__") else list(y))
         check_consistent_length(_read_texts(X, self.text), y)

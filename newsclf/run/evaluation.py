@@ -12,14 +12,6 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
-from ..core.config import UserError, make_config
-from ..core.provenance import Provenance, circumstances
-from ..core.storage import file_digest, user_path
-from ..core.values import from_json
-from ..data.account import Account, format_account
-from ..data.classes import Classes, read_classes
-from ..data.rows import read_news
-from ..data.sources import find_parts
 from newsclf.evaluate.calibrate import (
     Calibration,
     Study,
@@ -27,12 +19,22 @@ from newsclf.evaluate.calibrate import (
     study_splits,
     uncalibrated,
 )
+
+from ..core.config import UserError, make_config
+from ..core.provenance import Provenance, circumstances
+from ..core.rows import accuracy_row, as_row, class_table, metric_row, note_rows
+from ..core.storage import file_digest, user_path
+from ..core.values import from_json
+from ..data.account import Account, account_words
+from ..data.classes import Classes, read_classes
+from ..data.rows import read_news
+from ..data.sources import find_parts
 from ..evaluate.holdout import Looks, format_looks, record_look
-from ..evaluate.metrics import format_report
+from ..evaluate.metrics import Score
 from ..predict.pipeline import compare_with_pipeline
 from ..predict.predictor import Predictor
 from .predictions import Evaluation, test_report
-from .tested import decision_words, report_articles, test_figures
+from .tested import class_rows, decision_words, report_articles, test_figures
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #07d0e2ef
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class _Test:
 def _test_path(
     data:str, # 'sample', a folder with a test file, or one file
 ): # (path, classes.txt or None, file or table)
-    "The file to test on"
+    "Find the file to test on"
     parts, listed = find_parts(data)
     if "test" in parts:
         return parts["test"], listed, "file"
@@ -61,7 +63,7 @@ def _classes_of(
     predictor, # Whose classes they must be
     listed, # classes.txt, or None
 )->Classes:
-    "Class names and how they are written in the file"
+    "Read class names and how they are written in the file"
     ours = predictor.names
     if not listed:
         return Classes(ours, {n: i for i, n in enumerate(ours)})
@@ -95,8 +97,8 @@ def _study(
     if not made:
         return study_splits(uncalibrated(proba, 1.0), labels, seed=seed)
     raw = uncalibrated(proba, made.temperature.temperature)
-    promise = dict(precision=made.filing.precision, confidence=made.filing.confidence)
-    return study_splits(raw, labels, seed=seed, **promise)
+    precision, confidence = made.filing.precision, made.filing.confidence
+    return study_splits(raw, labels, seed=seed, precision=precision, confidence=confidence)
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #1d1f8e02
 @dataclass(frozen=True)
@@ -172,20 +174,68 @@ def evaluate_folder(
         _write_report(predictor, test, proba, found, extras)
     return found
 
-# %% ../../nbs/6_run/20_evaluation.ipynb #ad623560
-def format_evaluation(
-    found:Evaluation, # From `evaluate_folder` or `evaluate_predictions`
-)->str:
-    "Format an evaluation for the screen"
-    lines, tested = [], found.tested
-    if found.account and found.account.quarantined:
-        lines.append(format_account(found.account))
-    lines += [format_report(tested.test), *decision_words(tested), format_looks(found.looks)]
+# %% ../../nbs/6_run/20_evaluation.ipynb #50a3d062
+def _ece_row(
+    test:Score, # Of a version without calibration error it has none
+)->list[str]:
+    "Lay out the calibration error, beside that of a perfectly calibrated model"
+    if test.ece is None:
+        return []
+    row = metric_row("calibr. error", test.ece, ".1%")
+    if test.ece_by_chance is None:
+        return [row]
+    return [f"{row[:-1]}; a perfectly calibrated model: {test.ece_by_chance:.1%})"]
+
+# %% ../../nbs/6_run/20_evaluation.ipynb #50a3d063
+_METRICS = dict(
+    macro_f1=("macro F1", ".3f"),
+    balanced_accuracy=("balanced acc.", ".1%"),
+    log_loss=("log-loss", ".3f"),
+    brier=("Brier score", ".3f"),
+)
+
+def _score_rows(
+    test:Score, # Of an earlier version it has fewer metrics
+)->list[str]:
+    "Lay out the metrics of the whole test"
+    known = {key: getattr(test, key) for key in _METRICS}
+    return [
+        accuracy_row(test.accuracy, test.right, test.rows),
+        *(metric_row(_METRICS[key][0], v, _METRICS[key][1])
+          for key, v in known.items() if v is not None),
+        *_ece_row(test),
+    ]
+
+# %% ../../nbs/6_run/20_evaluation.ipynb #50a3d064
+def _extra_rows(
+    found:Evaluation, # Of a model
+)->list[str]:
+    "Lay out what was asked for besides"
+    rows = []
     if found.study:
-        lines += ["", *format_study(found.study)]
+        first, *rest = format_study(found.study)
+        rows += [as_row("study", first), *(as_row("", line) for line in rest)]
     if found.pipeline:
         theirs = found.pipeline
         said = f"{theirs.other_labels:,} of {theirs.rows:,} labels differ"
         gap = f"largest probability difference {theirs.largest_difference:.1e}"
-        lines += ["", f"pipeline: {said}, {gap}"]
-    return "\n".join(lines)
+        rows.append(as_row("pipeline", f"{said}, {gap}"))
+    return rows
+
+# %% ../../nbs/6_run/20_evaluation.ipynb #ad623560
+def format_evaluation(
+    found:Evaluation, # From `evaluate_folder` or `evaluate_predictions`
+)->str:
+    "Lay out an evaluation for the screen"
+    tested, test, name = found.tested, found.tested.test, next(iter(found.digests))
+    read = account_words(found.account) if found.account else f"{test.rows:,} predictions"
+    decided = (line.split(": ", 1) for line in decision_words(tested))
+    return "\n".join([
+        as_row("tested on", f"{name}: {read}"), "",
+        *_score_rows(test),
+        *(as_row(what, words) for what, words in decided),
+        *_extra_rows(found), "",
+        *class_table(class_rows(test)), "",
+        *note_rows(test.notes),
+        as_row("ledger", format_looks(found.looks).replace("\n", " ")),
+    ])

@@ -7,15 +7,26 @@ __all__ = ['ELSEWHERE', 'COMPUTED', 'LIBRARIES_OF', 'possible_exports', 'GateRow
 
 # %% ../../nbs/6_run/41_export.ipynb #21410ab1
 import os
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+
 import numpy as np
+
+from newsclf.core.storage import (
+    atomic_path,
+    file_digest,
+    read_sealed_json,
+    seal_folder,
+    sealed_json,
+    user_path,
+    write_text,
+)
+
 from ..core.config import UserError, make_config
 from ..core.machine import processor_units
 from ..core.provenance import circumstances
-from newsclf.core.storage import (
-    atomic_path, file_digest, read_sealed_json, seal_folder, sealed_json, user_path, write_text,
-)
+from ..core.rows import as_row
 from ..core.values import as_json
 from ..data.duplicates import copy_groups
 from ..data.news import load_news
@@ -24,8 +35,8 @@ from ..model.saved import load_classifier
 from ..model.tokenizers import load_tokenizer
 from ..predict.engines import EXPORT, Exported, engine, open_engine
 from ..predict.opening import model_folder
-from .gate import Parity, faults_of, format_parity, parity, write_onnx, write_openvino
 from .dataset import cut_validation
+from .gate import Parity, faults_of, format_parity, parity, write_onnx, write_openvino
 
 # %% ../../nbs/6_run/41_export.ipynb #0830efa0
 ELSEWHERE = ("trainer", "data", "model", "device", "precision", "threads", "force")
@@ -51,7 +62,7 @@ LIBRARIES_OF = dict(openvino=["openvino"], int8=["nncf"])
 LIBRARIES_OF["onnx"] = ["onnxruntime", "onnx", "onnxscript"]
 
 def _openvino_halves()->bool:
-    "Does OpenVINO compute in bfloat16 here? If not, it silently uses float32"
+    "Tell whether OpenVINO computes in bfloat16 here; if not, it silently uses float32"
     return "BF16" in engine("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 # %% ../../nbs/6_run/41_export.ipynb #444ffc16
@@ -59,7 +70,7 @@ def _choose_export(
     to:str, # openvino or onnx
     precision:str="", # bf16, int8 or float32; empty for the usual one
 )->str: # bf16, int8 or float32
-    "The precision of an export; `UserError` if it is not possible here"
+    "Choose the precision of an export; `UserError` if it is not possible here"
     if to not in COMPUTED:
         raise UserError(f"--to must be {' or '.join(COMPUTED)} (got {to})")
     if precision and precision not in COMPUTED[to]:
@@ -75,7 +86,7 @@ def _choose_export(
 
 # %% ../../nbs/6_run/41_export.ipynb #d23bcc23
 def possible_exports()->list[tuple[str,str]]: # (to, precision) of each
-    "Exports that the installed engines and this CPU support"
+    "List the exports that the installed engines and this CPU support"
 
     def can(to, precision):
         try:
@@ -98,7 +109,7 @@ class GateRows:
 def _precisions(
     precision:str, # Of the export
 )->list[str]: # Its own first, float32 last
-    "The precision of an export and its fallbacks"
+    "List the precision of an export and its fallbacks"
     out = [precision]
     if precision == "int8" and _openvino_halves():
         out.append("bf16")
@@ -138,7 +149,7 @@ def _gate_rows(
     manifest:dict, # Of the run
     most:int, # Validation rows
 )->GateRows:
-    "Tokens of training and validation rows, as in the run"
+    "Tokenize training and validation rows, as in the run"
     tokenizer = load_tokenizer(base)
     limit, truncation = tokenizer.model_max_length, manifest["config"]["truncation"]
 
@@ -150,6 +161,8 @@ def _gate_rows(
     return GateRows(tokens("train", 1000), tokens("validation", most), labels, note)
 
 # %% ../../nbs/6_run/41_export.ipynb #f0441e94
+_EXAMPLE = "Oil slips as tankers return"
+
 def export_run(
     run, # A run folder
     to:str="openvino", # or onnx
@@ -179,5 +192,7 @@ def export_run(
                 where=str(out),
                 do="Try --float32" if precision != "float32" else "Use the run itself",
             )
-    say(f"export: {out}")
+    say(as_row("export", str(out), wrap=False))
+    use = f'newsclf predict --model {shlex.quote(str(out))} "{_EXAMPLE}"'
+    say(as_row("next", use, wrap=False))
     return out

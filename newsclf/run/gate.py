@@ -14,11 +14,14 @@ import time
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
 import numpy as np
 import torch
 from scipy.special import softmax
+
+from ..core.rows import as_row
 from ..core.values import Estimate
-from ..evaluate.intervals import share_interval
+from ..evaluate.intervals import share_estimate
 from ..evaluate.reliability import calibration_error, reliability
 from ..model.folders import quiet_loading
 from ..model.logits import id_logits
@@ -41,7 +44,7 @@ class Traced(torch.nn.Module):
 
 # %% ../../nbs/6_run/40_gate.ipynb #1c1dd557
 def _example(): # (ids, mask)
-    "Token ids and mask of two rows, the second padded"
+    "Make token ids and mask of two rows, the second padded"
     ids, mask = torch.arange(1, 33).view(2, 16), torch.ones(2, 16, dtype=torch.int64)
     mask[1, 10:] = 0
     return ids, mask
@@ -147,13 +150,13 @@ def _answers(
     labels, # (rows,) class indices
     pad_id:int, # From the tokenizer
 ): # (logits, `Answers`)
-    "Logits of one side, with their accuracy and speed"
+    "Compute the logits of one side, with their accuracy and speed"
     id_logits(who, ids[:64], pad_id) # warm up
     start = time.perf_counter()
     z = id_logits(who, ids, pad_id)
     speed = round(len(z) / (time.perf_counter() - start), 1)
     right = int((z.argmax(1) == labels).sum())
-    accuracy = Estimate(right / len(z), *share_interval(right, len(z)))
+    accuracy = share_estimate(right, len(z))
     proba = softmax(z.astype(np.float64), axis=1)
     return z, Answers(accuracy, calibration_error(reliability(proba, labels)), speed)
 
@@ -186,18 +189,22 @@ def parity(
 # %% ../../nbs/6_run/40_gate.ipynb #2dd4e221
 def format_parity(
     found:Parity, # From `parity`
-)->str:
-    "Describe the result of the gate"
+)->str: # Several lines
+    "Lay out the result of the gate for the screen"
     e, m = found.export, found.model
-    return (
-        f"{found.rows:,} validation rows: {found.flips:,} labels changed, "
-        f"largest margin error {found.logit_error:.2g}, "
-        f"largest probability error {found.probability_error:.2g}; "
-        f"accuracy {e.accuracy.value:.2%} (model {m.accuracy.value:.2%}), "
-        f"calibration error {e.ece:.2%} ({m.ece:.2%}); "
-        f"{e.rows_per_s:,.0f} rows/s, {found.times_as_fast:.1f} times as fast as the model; "
-        f"{found.again:.1%} to recheck"
-    )
+    speed = f"{e.rows_per_s:,.0f} rows/s, {found.times_as_fast:.1f} times as fast as the model"
+    margin = f"margin {found.logit_error:.2g}, probability {found.probability_error:.2g}"
+    again = f"{found.again:.1%} of the rows, in float32, because their margin is low"
+    accuracy = f"{e.accuracy.value:.2%} (the model {m.accuracy.value:.2%})"
+    again = f"{found.again:.1%} of the rows, in float32, because their margin is low"
+    return "\n".join([
+        as_row("speed", speed),
+        as_row("labels", f"{found.flips:,} of {found.rows:,} changed on the validation rows"),
+        as_row("accuracy", accuracy),
+        as_row("calibr. error", f"{e.ece:.2%} (the model {m.ece:.2%})"),
+        as_row("largest error", margin),
+        as_row("rechecked", again),
+    ])
 
 # %% ../../nbs/6_run/40_gate.ipynb #6ba1006b
 FLIPS = 0.005 # Largest rate of changed labels
@@ -207,9 +214,9 @@ EXACT = 1e-5 # Largest error of a probability in float32
 def faults_of(
     found:Parity, # From `parity`
 )->list[str]: # Empty if the export passes
-    "Reasons why an export fails the gate"
-    out, right = [], found.export.accuracy.value
-    lo, hi = found.model.accuracy.interval
+    "List the reasons why an export fails the gate"
+    out, right = [], found.export.accuracy.value or 0.0
+    lo, hi = found.model.accuracy.interval or (0.0, 1.0)
     off = found.ways["float32"]["probability_error"]
     if found.flip_share > FLIPS:
         out.append(f"{found.flip_share:.2%} of the labels change, more than {FLIPS:.1%}")

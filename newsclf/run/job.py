@@ -20,7 +20,7 @@ from .resuming import already_finished, choose_folder, first_process, hold_folde
 def run_job(
     cfg:Config, # What to do
     out:str | Path | None=None, # Folder of the run; None for runs/DATE-N
-    command:str="", # For the manifest; empty for this process' own
+    command:str="", # Command line to record; empty for that of this process
     say:Callable=print, # Takes lines for the user
     resume:bool=False, # Continue a run that was interrupted?
     texts:bool=True, # May the report show articles?

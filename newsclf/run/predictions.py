@@ -10,6 +10,7 @@ __all__ = ['Predictions', 'read_predictions', 'Evaluation', 'evaluation_json', '
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 
@@ -27,6 +28,7 @@ from ..evaluate.holdout import Looks, format_looks, record_look
 from ..evaluate.manifest import TestFacts, unfold
 from ..evaluate.metrics import score
 from ..evaluate.report import ReportInput, report_page
+from ..predict.pipeline import PipelineComparison
 
 # %% ../../nbs/6_run/21_predictions.ipynb #14af00de
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def _class_columns(
     df:pd.DataFrame, # As read
     where:str, # For messages
 )->list[str]: # Columns of probabilities
-    "The columns of probabilities; `UserError` if one is missing"
+    "Find the columns of probabilities; `UserError` if one is missing"
     given = [c for c in df.columns if c.startswith("p_")]
     given = given or [c for c in df.columns if c not in _BESIDE]
     names = [c.removeprefix("p_") for c in given]
@@ -95,7 +97,7 @@ def read_predictions(
         raise UserError("an invalid digest", "64 hexadecimal digits in each row", where)
     given = _class_columns(df, where)
     names = [c.removeprefix("p_") for c in given]
-    proba = _check_probabilities(df[given], where)
+    proba = _check_probabilities(pd.DataFrame(df, columns=given), where)
     digests = df[key] if key == "digest" else text_digests(df[key])
     said = [names[i] for i in proba.argmax(1)]
     table = df[["label"]].assign(digest=digests, predicted=said)
@@ -108,7 +110,7 @@ def read_predictions(
 def _look_digests(
     found:Predictions, # From `read_predictions`
 )->list[str]: # What identifies the rows in the test-set ledger
-    "Digests of the rows; ids are combined with all ids and labels of their table"
+    "Compute digests of the rows; ids are combined with all ids and labels of their table"
     table = found.table
     if found.known_by != "id":
         return table["digest"].tolist()
@@ -120,7 +122,7 @@ def _look_digests(
 class Evaluation:
     "Results of testing a saved model or a table of predictions"
     tested:TestResult # Metrics
-    pipeline:object | None = None # A `PipelineComparison`, if requested
+    pipeline:PipelineComparison | None = None # If requested
     study:Study | None = None # Calibration on many splits, if requested
     origin:Provenance # Command, commit, machine and versions
     looks:Looks # Evaluations on this test set
@@ -132,7 +134,7 @@ class Evaluation:
 def evaluation_json(
     found:Evaluation, # Of a model or a table
 )->dict: # What `newsclf evaluate --output` writes
-    "An evaluation as JSON; a table has no slices, and its evaluations precede its origin"
+    "Make JSON of an evaluation; a table has no slices, and its evaluations precede its origin"
     whole = unfold(unfold(as_json(found), "tested"), "origin")
     if found.account:
         return whole
@@ -217,12 +219,13 @@ def _side_names(
     b:str, # Likewise
     runs:tuple, # Runs of each side
 )->tuple[str,str]:
-    "Names of the sides: their folders, or A and B"
+    "Name the sides by their folders, or A and B"
     names = ["A", "B"]
     for k, side in enumerate((a, b)):
         if runs[k] == 1:
             names[k] = Path(user_path(side)).name
-    return tuple(names) if names[0] != names[1] else ("A", "B")
+    first, second = names
+    return (first, second) if first != second else ("A", "B")
 
 # %% ../../nbs/6_run/21_predictions.ipynb #29ffa19f
 @dataclass(frozen=True)
@@ -237,7 +240,7 @@ class RunComparison:
 def comparison_json(
     compared:RunComparison, # From `compare_runs`
 )->dict: # What `newsclf compare --output` writes
-    "A comparison as JSON"
+    "Make JSON of a comparison"
     beside = dict(sides=compared.sides, looks=as_json(compared.looks))
     return as_json(compared.found) | beside | compared.made
 
@@ -255,7 +258,7 @@ def compare_runs(
     rows = list(dict.fromkeys(d for p in both for d in _look_digests(p)))
     for model in dict.fromkeys(left.models + right.models):
         looks = record_look(rows, "compare", model, "table", say)
-    tables = ([p.table for p in s.predictions] for s in (left, right))
-    found = compare_predictions(*tables, _side_names(a, b, runs), common=common)
+    one, two = ([p.table for p in s.predictions] for s in (left, right))
+    found = compare_predictions(one, two, _side_names(a, b, runs), common=common)
     sides = [without_path(a), without_path(b)]
     return RunComparison(found, sides, looks, circumstances())

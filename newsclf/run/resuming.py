@@ -22,8 +22,8 @@ from .runs import CHECKPOINTS, check_free, claim_folder, find_unfinished
 # %% ../../nbs/6_run/14_resuming.ipynb #a52f59ca
 @dataclass(frozen=True)
 class RunPlace:
-    "Where a run stands"
-    where:Path | None # Its folder; None where one shall be made
+    "The folder of a run, and whether to resume it"
+    where:Path | None # Its folder; None to create one
     found:Path | None # A run to continue
     resume:bool # Was that wanted?
     rank:int # Of this process, from 0
@@ -40,10 +40,11 @@ def choose_folder(
     out:str | Path | None, # As the user named it; None for none
     resume:bool, # Continue a run that was interrupted?
 )->RunPlace:
-    "Where the run shall stand; `UserError` if something else is there"
+    "Choose the folder of the run; `UserError` if something else is there"
     rank, ranks = process_rank()
     if ranks > 1 and not out:
-        raise UserError(f"{ranks} processes", "--out, a folder they all know", do="Name one")
+        found = f"{ranks} processes need one folder for their run"
+        raise UserError(found, do="Name it with --out")
     where = user_path(out) if out else None
     if resume:
         found = find_unfinished(where)
@@ -56,7 +57,7 @@ def choose_folder(
 def first_process(
     say:Callable, # Takes lines for the user
 )->Callable:
-    "`say` in the first process, silence in the others"
+    "Give `say` to the first process, silence to the others"
     return silent if process_rank()[0] else say
 
 # %% ../../nbs/6_run/14_resuming.ipynb #887583ab
@@ -74,14 +75,14 @@ def hold_folder(
         yield folder
 
 # %% ../../nbs/6_run/14_resuming.ipynb #c9155caa
-_MACHINE = ("device", "precision", "threads", "force", "save_steps") # No part of what a run is
+_MACHINE = ("device", "precision", "threads", "force", "save_steps") # May differ
 
 # %% ../../nbs/6_run/14_resuming.ipynb #67846b05
 def _change_words(
     was:dict, # A recorded configuration
     now:dict, # Another
 )->str: # Empty where it is the same run
-    "What differs between two configurations; the machine, and what is not set now, aside"
+    "Say what differs between two configurations, but for the machine and what is not set"
     from newsclf.train.checkpoint import differences
 
     now = {k: was.get(k) if v is None else v for k, v in now.items()}
@@ -99,7 +100,7 @@ def already_finished(
     was = read_sealed_json(out / "manifest.json")["config"]
     if said := _change_words(was, recorded(cfg)):
         do = f"Choose another --out; to train this one further: {further}"
-        raise UserError(f"the run is finished, and {said}", "an unfinished run", str(out), do)
+        raise UserError(f"the run is finished, and {said}", where=str(out), do=do)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     say(f"finished already: {out}\nto train it further: {further}")
     return out

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.config import UserError
+from ..core.rows import ROW, as_row, cut_text, interval_words
 from ..core.storage import LOCK, list_files, write_text
 from ..core.values import Estimate, as_json
 
@@ -25,7 +26,7 @@ def _new_run_name(
     runs:Path, # Folder of all runs
     today:str="", # Date; empty for today's
 )->str: # As 2026-11-23-2
-    "The next free name of a run"
+    "Find the next free name of a run"
     today = today or datetime.date.today().isoformat()
     n = 1
     while (runs / f"{today}-{n}").exists():
@@ -36,7 +37,7 @@ def _new_run_name(
 def check_free(
     out:Path, # Folder for the run
 ):
-    "`UserError` if the folder contains something"
+    "Raise `UserError` if the folder contains something"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         do = "Choose another --out, or resume an interrupted run with --resume"
         raise UserError("the output folder is not empty", where=str(out), do=do)
@@ -78,7 +79,7 @@ def claim_folder(
 def _newest_unfinished(
     runs:Path, # Folder of all runs
 )->Path:
-    "The newest unfinished run"
+    "Find the newest unfinished run"
     begun = (mark.parent.parent for mark in runs.glob(f"*/{_MARK}"))
     found = [run for run in begun if not (run / "manifest.json").exists()]
     if not found:
@@ -91,7 +92,7 @@ def find_unfinished(
     out:Path | None=None, # Folder of the run; None for the newest under runs
     runs:Path=Path("runs"), # Folder of all runs
 )->Path | None: # None if the named folder is new, so that a run may start there
-    "The run to resume; a finished run is returned too"
+    "Find the run to resume; a finished run is returned too"
     if out is None:
         return _newest_unfinished(runs)
     if (out / CHECKPOINTS).is_symlink():
@@ -107,7 +108,7 @@ def resume_command(
     out:Path, # Folder of the run
     argv:list[str] | None=None, # Words; None for those of this process
 )->str: # To type in the same folder
-    "The command that resumes a run"
+    "Give the command that resumes a run"
     name, *words = sys.argv if argv is None else argv
     if Path(name).stem != "newsclf":
         return "the same call with resume=True"
@@ -193,40 +194,68 @@ def _summarise(
 def list_runs(
     runs:Path=Path("runs"), # Folder of runs
 )->list[RunSummary]: # Newest first
-    "A summary of each run in a folder"
+    "Summarise each run in a folder"
     folders = [p for p in sorted(runs.iterdir()) if p.is_dir()] if runs.is_dir() else []
     found = [_summarise(p) for p in folders if not p.name.startswith(".")]
     return sorted(filter(None, found), key=lambda r: (r.date, r.name), reverse=True)
 
 # %% ../../nbs/6_run/10_runs.ipynb #87347309
+_LISTED = 20 # Runs in the table at most
+
 def _run_line(
     r:RunSummary, # A run
+    wide:int, # Columns for its name
 )->str:
-    "A run as a line of the table"
-    size, right = f"{r.megabytes:>6.0f}", r.accuracy
-    if right is None:
+    "Write a run as a line of the table"
+    name, size, found = f"{cut_text(r.name, wide - 2):<{wide}}", f"{r.megabytes:>5.0f}", r.accuracy
+    if found is None:
         waits = "unfinished" + f", step {r.step:,}" * bool(r.step)
-        how = "  newsclf train … --resume" * bool(r.step)
-        return f"{r.name:<16} {waits:<26} {'':<17} {size}{how}"
-    date = r.date[:16].replace("T", " ")
-    words = f"{right.value:>7.2%} ({right.low:.2%} to {right.high:.2%})"
-    return f"{r.name:<16} {words} {date:<17} {size}  {r.model}, {r.data}"
+        return f"{name}{waits:<41}{size}"
+    words, date = f"{found.value:.1%} ({interval_words(found, '.1%')})", r.date[:16]
+    told = cut_text(f"{r.model}, {r.data}", 92 - wide - 41)
+    return f"{name}{words:<23}{date.replace('T', ' '):<18}{size}  {told}"
+
+# %% ../../nbs/6_run/10_runs.ipynb #50a3d093
+def _next_rows(
+    found:list[RunSummary], # Newest first
+    folder:Path, # Of these runs
+)->list[str]:
+    "Say how to compare two runs, try one, or resume one"
+    done = [r for r in found if r.accuracy is not None]
+    half, rows = [r for r in found if r.step], []
+    others = [r for r in done[1:] if r.data == done[0].data]
+    if half:
+        path = shlex.quote(str(folder / half[0].name))
+        again = f"newsclf train --resume --out {path} (and the options it was started with)"
+        rows.append(as_row("to resume", again, wrap=False))
+    if others:
+        pair = shlex.join(str(folder / r.name) for r in (others[0], done[0]))
+        rows.append(as_row("next", f"newsclf compare {pair}", wrap=False))
+    elif done:
+        path = shlex.quote(str(folder / done[0].name))
+        rows.append(as_row("next", f"newsclf evaluate {path}", wrap=False))
+    return rows
 
 # %% ../../nbs/6_run/10_runs.ipynb #e4ff4f98
 def format_runs(
     found:list[RunSummary], # From `list_runs`
+    folder:Path=Path("runs"), # Of these runs
 )->str:
-    "The list of runs as a table"
+    "Write the list of runs as a table, and what to type next"
     if not found:
         return "No runs here yet. Start one with 'newsclf train'."
-    head = f"{'run':<16} {'accuracy on test':<26} {'date (UTC)':<17} {'MB':>6}  model, data"
-    return "\n".join([head, *map(_run_line, found)])
+    wide = min(30, max(ROW, *(len(r.name) + 2 for r in found)))
+    head = f"{'run':<{wide}}{'test accuracy':<23}{'started (UTC)':<18}{'MB':>5}  model, data"
+    lines, left = [_run_line(r, wide) for r in found[:_LISTED]], len(found) - _LISTED
+    older = [f"and {left} more: newsclf runs --json lists all"] * (left > 0)
+    rows = _next_rows(found, folder)
+    return "\n".join([head, *lines, *older, *([""] * bool(rows)), *rows])
 
 # %% ../../nbs/6_run/10_runs.ipynb #4856004b
 def newest_run(
     runs:Path=Path("runs"), # Folder of runs
 )->Path:
-    "The newest finished run"
+    "Find the newest finished run"
     done = [r for r in list_runs(runs) if r.accuracy is not None]
     if not done:
         how = "Name a model with --model, or train one first: newsclf train"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForSequenceClassification, TrainerCallback, TrainingArguments
@@ -21,7 +22,9 @@ from ..model.loading import label_config, load_weights
 from ..train.length import chapter_steps
 
 # %% ../../nbs/6_run/48_speed.ipynb #fcb5d89d
-_NOTHING_ELSE = dict(save_strategy="no", report_to="none", disable_tqdm=True, log_level="error")
+_NOTHING_ELSE:dict[str, Any] = dict(
+    save_strategy="no", report_to="none", disable_tqdm=True, log_level="error"
+)
 
 # %% ../../nbs/6_run/48_speed.ipynb #0e0fe5fd
 def chapter_arguments(
@@ -29,7 +32,7 @@ def chapter_arguments(
     out:str | Path, # Folder for what Trainer might write
     device:str="cpu", # From `choose_device`
 )->TrainingArguments:
-    "The chapter's `TrainingArguments`, nothing saved and nothing evaluated"
+    "Make the chapter's `TrainingArguments`, nothing saved and nothing evaluated"
     cfg = chapter_steps(cfg)
     args = TrainingArguments(
         str(out),
@@ -52,7 +55,7 @@ def chapter_model(
     names:list[str], # Class names in label order
     dropout:float=0.1, # In hidden layers and attention
 ):
-    "transformers' own classifier on the base model"
+    "Load transformers' own classifier on the base model"
     folder = open_folder(base)
     config = label_config(folder, names, dropout)
     return load_weights(AutoModelForSequenceClassification, folder, config)[0]
@@ -77,7 +80,7 @@ def _timed(
 def _waiter(
     device:str, # From `choose_device`
 )->Callable:
-    "Function that waits for the device"
+    "Make a function that waits for the device"
     return torch.cuda.synchronize if device == "cuda" else lambda: None
 
 # %% ../../nbs/6_run/48_speed.ipynb #738b95b1
@@ -99,7 +102,7 @@ def watched(
     kind:type, # `Trainer` or a subclass
     seconds:dict, # Filled with the seconds of each phase, and the number of `tokens`
 )->type:
-    "A Trainer that times the phases of its steps"
+    "Make a Trainer that times the phases of its steps"
 
     class Watched(kind):
         def __init__(self, *args, **kwargs):
@@ -136,7 +139,7 @@ def matrix_flops(
     config, # Of a BERT
     tokens:int, # Of a row
 )->float: # Operations
-    "Matrix operations that one row needs, forward and backward, without padding"
+    "Count matrix operations of one row, forward and backward, without padding"
     h, f, t = config.hidden_size, config.intermediate_size, tokens
     layer = t * (4 * h * h + 2 * h * f) + 2 * t * t * h
     last = t * 2 * h * h + 2 * h * h + 2 * h * f + 2 * t * h

@@ -7,6 +7,7 @@ __all__ = ['verify_folder']
 
 # %% ../../nbs/6_run/31_verify.ipynb #65b2a76a
 from ..core.config import UserError
+from ..core.rows import as_row
 from ..core.storage import check_files, listed_files, read_sealed_json, user_path
 from ..model.classifier import new_classifier
 from ..model.folders import open_folder
@@ -14,19 +15,20 @@ from ..model.saved import SavedFacts, check_classifier
 from ..train.checkpoint import check_checkpoint, list_checkpoints
 
 # %% ../../nbs/6_run/31_verify.ipynb #47e74ecf
-def _format_model(
+def _model_rows(
     facts:SavedFacts, # From `check_classifier`
-)->str:
-    "Describe what was verified of a saved classifier"
+)->list[str]:
+    "Lay out what was verified of a saved classifier"
     listed = "without checksums, because another program saved them"
     if facts.sealed:
         listed = "checksums verified"
-    size, labels = facts.bytes / 2**20, ", ".join(facts.labels)
-    return (
-        f"classifier: {facts.files} files, {size:,.1f} MB, {listed}; "
-        f"{facts.tensors} tensors, {facts.parameters / 1e6:.1f} M parameters, all finite; "
-        f"labels {labels}; its tokenizer ({facts.seconds:.2f} s)"
-    )
+    size = f"{facts.bytes / 2**20:,.1f} MB"
+    count = f"{facts.tensors} tensors, {facts.parameters / 1e6:.1f} M parameters"
+    return [
+        as_row("classifier", f"{facts.files} files, {size}, {listed}"),
+        as_row("weights", f"{count}, all finite, opened in {facts.seconds:.2f} s"),
+        as_row("classes", ", ".join(facts.labels)),
+    ]
 
 # %% ../../nbs/6_run/31_verify.ipynb #6088cdd3
 def _verify_model(
@@ -34,10 +36,11 @@ def _verify_model(
 )->list[str]: # What was verified, in words
     "Verify a model folder"
     if open_folder(path).is_classifier:
-        return [_format_model(check_classifier(path))]
+        return _model_rows(check_classifier(path))
     said = []
     new_classifier(path, ["0", "1"], say=said.append)
-    return [f"base model, without checksums: {said[0].removeprefix('model: ')}"]
+    facts = said[0].removeprefix("model: ")
+    return [as_row("base model", f"without checksums: {facts}")]
 
 # %% ../../nbs/6_run/31_verify.ipynb #c08b30b4
 def _verify_checkpoint(
@@ -45,7 +48,7 @@ def _verify_checkpoint(
 )->list[str]: # What was verified, in words
     "Verify one checkpoint"
     state = check_checkpoint(path)
-    done = f"{path.name}: step {state.step:,} of {state.steps:,}, complete"
+    done = as_row("checkpoint", f"step {state.step:,} of {state.steps:,}, complete")
     return [done, *_verify_model(path / "model")]
 
 # %% ../../nbs/6_run/31_verify.ipynb #bc0065e0
@@ -56,7 +59,7 @@ def _verify_run(
     files = listed_files(read_sealed_json(path / "manifest.json")["files"])
     check_files(path, files, ("manifest.json", "checkpoints/"), more=True)
     size = sum(f.size for f in files.values()) / 2**20
-    listed = f"run: {len(files)} files, {size:,.1f} MB, checksums verified"
+    listed = as_row("run", f"{len(files)} files, {size:,.1f} MB, checksums verified")
     return [listed, *_verify_model(path / "model")]
 
 # %% ../../nbs/6_run/31_verify.ipynb #496e8b80
@@ -73,7 +76,7 @@ def verify_folder(
     if path.name.startswith("step-") or (path / "state.json").exists():
         return _verify_checkpoint(path)
     if found := list_checkpoints(path) or list_checkpoints(path / "checkpoints"):
-        lines = ["an unfinished run"] * (path / "checkpoints").is_dir()
+        lines = [as_row("run", "unfinished")] * (path / "checkpoints").is_dir()
         for checkpoint in reversed(found):
             lines += _verify_checkpoint(checkpoint)
         return lines

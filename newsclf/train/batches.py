@@ -23,8 +23,8 @@ def batch_order(
     seed:int=1122, # With `epoch`, decides everything
     epoch:int=0, # From 0
     window:int=1000, # Batches that are sorted together
-)->np.ndarray: # (rows,) row numbers; the rows that fill no batch come last
-    "A random order in which each `batch_size` rows in turn are of like length"
+)->np.ndarray: # (rows,) row numbers; an incomplete batch comes last
+    "Shuffle rows so that each `batch_size` rows in turn are of similar length"
     rng = np.random.default_rng((seed, epoch))
     order, lengths = rng.permutation(len(lengths)), np.asarray(lengths)
     whole, rest = np.split(order, [len(order) // batch_size * batch_size])
@@ -39,7 +39,7 @@ class LengthSampler(torch.utils.data.Sampler):
     def __init__(
         self,
         lengths, # (rows,) tokens of each row
-        batch_size:int, # Rows a step, of all its parts
+        batch_size:int, # Rows a step, in all micro-batches
         seed:int, # Of the run
     ):
         self.lengths, self.batch_size = np.asarray(lengths), batch_size
@@ -62,7 +62,7 @@ def _place(
     step:int, # From 0
     sampler:LengthSampler, # The order of rows
 )->tuple[int, int]:
-    "Epoch of a step, and how many rows of it were read before"
+    "Find the epoch of a step, and how many rows of it were read before"
     epoch, at = divmod(step, -(-len(sampler) // sampler.batch_size))
     return epoch, at * sampler.batch_size
 
@@ -71,7 +71,7 @@ def step_rows(
     step:int, # From 0
     sampler:LengthSampler, # The order of rows
 )->np.ndarray: # Row numbers
-    "The rows of a step"
+    "List the rows of a step"
     epoch, at = _place(step, sampler)
     return sampler.order(epoch)[at : at + sampler.batch_size]
 
@@ -80,7 +80,7 @@ def rows_read(
     steps:int, # Steps done
     sampler:LengthSampler, # The order of rows
 )->tuple[int, int]: # Rows; tokens, without padding
-    "How much has been read after some steps"
+    "Count what has been read after some steps"
     epochs, at = _place(steps, sampler)
     part = sampler.order(epochs)[:at]
     tokens = epochs * sampler.lengths.sum() + sampler.lengths[part].sum()
@@ -93,7 +93,7 @@ def pad_batch(
     multiple:int=1, # Lengths are rounded up to this
     limit:int=2**20, # But not beyond this
 )->dict: # input_ids, attention_mask where something is padded, labels: tensors
-    "Rows side by side, as long as the longest"
+    "Pad rows to the length of the longest"
     batch = pad_ids([r["input_ids"] for r in rows], pad_id, multiple, limit)
     return batch | dict(labels=torch.tensor([r["label"] for r in rows]))
 
@@ -102,7 +102,7 @@ def pad_batch(
 def _counting(
     own:set[int], # Places in memory that do not count: the weights'
 ):
-    "Within, what is kept for the backward pass is counted; gives bytes by place"
+    "Count what is kept for the backward pass meanwhile; gives bytes by place"
     kept = {}
 
     def count(t):
@@ -119,12 +119,12 @@ def _bytes_a_row(
     model, # To train
     length:int, # Tokens
 )->int: # Bytes
-    "Memory that one row of a training step keeps for the backward pass"
+    "Measure the memory that one row of a step keeps for the backward pass"
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     device, mode = next(model.parameters()).device, model.training
     row = torch.ones(1, length, dtype=torch.int64, device=device)
     with torch.random.fork_rng(), _counting(own) as kept:
-        out = model.train()(input_ids=row) # alive until all is counted
+        out = model.train()(input_ids=row) # kept until everything is counted
     model.train(mode)
     del out
     return sum(kept.values())
@@ -134,7 +134,7 @@ def _memory_needed(
     model, # To train
     length:int, # Tokens of the longest row
 )->tuple[int, int]: # Bytes
-    "Memory of a step: what it takes at all, and what each row adds"
+    "Estimate the memory of a step: a fixed amount, and what each row adds"
     fixed = 16 * sum(p.numel() for p in model.parameters())
     return fixed, int(1.5 * _bytes_a_row(model, length))
 
@@ -151,10 +151,10 @@ def _accumulation_steps(
     for parts in range(1, batch_size + 1):
         if batch_size % parts == 0 and batch_size // parts <= fit:
             return parts
-    found = f"{free / 2**30:.1f} GB of free memory"
-    needed = f"{(fixed + row) / 0.9 / 2**30:.1f} GB to train on one row of {length} tokens"
+    needed = f"{(fixed + row) / 0.9 / 2**30:.1f} GB of memory"
+    found = f"training on one row of {length} tokens needs {needed}"
     do = "Lower --max-length, take a smaller --model, or end other programs"
-    raise UserError(found, needed, do=do)
+    raise UserError(f"{found}, but {free / 2**30:.1f} GB are free", do=do)
 
 # %% ../../nbs/3_train/11_batches.ipynb #9c3f0401
 def step_parts(
@@ -163,7 +163,7 @@ def step_parts(
     lengths, # (rows,) tokens of each row
     device:str, # From `choose_device`
 )->int: # The same in all processes
-    "Parts of a step that fit into memory, which the processes of one machine share"
+    "Choose micro-batches that fit into memory, shared by the processes of a machine"
     ranks = process_rank()[1]
     free = free_memory(device) // (ranks if device == "cpu" else 1)
     parts = _accumulation_steps(model, cfg.batch_size // ranks, int(lengths.max()), free)

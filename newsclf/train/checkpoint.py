@@ -52,7 +52,7 @@ def checkpoint_folder(
     folder, # Of all checkpoints of a run
     step:int, # Steps done
 ):
-    "A folder to fill, then a checkpoint in place of one of the same step; nothing after an error"
+    "Fill a folder, then make it the checkpoint of its step; leave nothing after an error"
     try:
         with _replaced(Path(folder) / f"step-{step:06d}") as tmp:
             yield tmp
@@ -80,14 +80,14 @@ def remove_leftovers(
 def _step_of(
     path:Path, # A checkpoint
 )->int:
-    "Steps done, by its name"
+    "Read the step from a checkpoint's name"
     return int(path.name[5:])
 
 # %% ../../nbs/3_train/20_checkpoint.ipynb #4d870e3c
 def list_checkpoints(
     folder, # Of all checkpoints of a run
 )->list[Path]: # Newest first
-    "The checkpoints of a folder, believed or not"
+    "List the checkpoints of a folder, verified or not"
     found = Path(folder).iterdir() if Path(folder).is_dir() else ()
     ours = [p for p in found if p.name.startswith("step-") and p.name[5:].isdecimal()]
     return sorted(ours, key=_step_of, reverse=True)
@@ -97,29 +97,29 @@ _FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointState:
-    "What a checkpoint has in state.json"
+    "The content of state.json in a checkpoint"
 
     newsclf:str="checkpoint" # What this is
     format:int=_FORMAT # Of the folder
     step:int # Steps done
     steps:int=0 # In all
     facts:dict # What it must agree with
-    resumed:list[int]=field(default_factory=list) # At which steps training went on
-    changed:dict=field(default_factory=dict) # What differed then, by force: [then, now]
-    parts:int=1 # In which a step is taken
+    resumed:list[int]=field(default_factory=list) # Steps at which training resumed
+    changed:dict=field(default_factory=dict) # What differed then, with --force: [then, now]
+    parts:int=1 # Micro-batches of a step
     seconds:float=0.0 # Of training
     away:float=0.0 # Of these, seconds of evaluation
     loss_sum:float=0.0 # Since the last line of the history
     logged:int=0 # Step of that line
     best:Best|None=None # Evaluation whose weights are kept
     since:int=0 # Evaluations without a lower loss
-    evaluation_due:bool=False # Does going on begin with an evaluation?
+    evaluation_due:bool=False # Does resuming begin with an evaluation?
 
 # %% ../../nbs/3_train/20_checkpoint.ipynb #23c69c30
 def _read_state(
     path:Path, # A checkpoint
 )->CheckpointState:
-    "What a checkpoint has in state.json; `UserError` for one of a newer format"
+    "Read a checkpoint's state.json; `UserError` for one of a newer format"
     found = json.loads((path / "state.json").read_text(encoding="utf-8"))
     if found.get("format", 0) > _FORMAT:
         newer, known = f"a checkpoint of format {found['format']}", f"format {_FORMAT} or older"
@@ -132,15 +132,15 @@ def check_checkpoint(
 )->CheckpointState:
     "Verify a checkpoint to the last bit; `UserError` names what is wrong"
     if Path(path).is_symlink() or not Path(path).is_dir():
-        raise UserError("no folder", "a checkpoint", str(path))
+        raise UserError("not a checkpoint folder", where=str(path))
     if "state.json" not in check_seal(path):
-        raise UserError("no state.json", "a checkpoint", str(path))
+        raise UserError("not a checkpoint: state.json is missing", where=str(path))
     return _read_state(Path(path))
 
 # %% ../../nbs/3_train/20_checkpoint.ipynb #509f3988
 @dataclass(frozen=True)
 class Checkpoint:
-    "One that was verified"
+    "A verified checkpoint"
 
     path:Path # Its folder
     state:CheckpointState
@@ -169,7 +169,7 @@ def prune_checkpoints(
     "Remove all but the newest checkpoints up to a step"
     for path in [p for p in list_checkpoints(folder) if _step_of(p) <= newest][keep:]:
         going = path.with_name(f".{path.name}.going.tmp")
-        with suppress(OSError): # it stays, and takes room
+        with suppress(OSError): # it stays, and uses space
             shutil.rmtree(path.rename(going), ignore_errors=True)
 
 # %% ../../nbs/3_train/20_checkpoint.ipynb #20c458a6
@@ -177,7 +177,7 @@ def differences(
     was:dict, # Facts then
     now:dict, # Facts now
 )->dict: # Name to [then, now]
-    "What is no longer the same"
+    "Find what is no longer the same"
     now = json.loads(json.dumps(now))
     names = sorted(was.keys() | now.keys())
     return {k: [was.get(k), now.get(k)] for k in names if was.get(k) != now.get(k)}
@@ -186,7 +186,7 @@ def differences(
 def _short(
     value, # Of a fact
 ):
-    "A digest's first twelve digits; anything else as it is"
+    "Shorten a digest to twelve digits; leave anything else as it is"
     digest = isinstance(value, str) and len(value) == 64
     return f"{value[:12]}…" if digest else value
 
@@ -194,7 +194,7 @@ def _short(
 def _advice(
     changed:dict, # From `differences`
 )->str:
-    "What to do where facts differ"
+    "Say what to do where facts differ"
     do = "Repeat the original command with --resume, or add --force "
     do += "(the manifest records the differences)"
     if "epochs" in changed:
@@ -207,18 +207,19 @@ def _check_same(
     was:dict, # Facts then
     now:dict, # Facts now
     where:str="", # For the message
-    force:bool=False, # Go on all the same
+    force:bool=False, # Resume anyway
 )->dict: # Name to [then, now]
-    "What differs, if that is accepted; else `UserError` names it"
+    "Give the accepted differences; `UserError` names those that are not"
     changed = differences(was, now)
     if changed and not force:
         said = [f"{k} was {_short(a)}, is {_short(b)}" for k, (a, b) in changed.items()]
-        raise UserError("; ".join(said), "the run's own settings", where, _advice(changed))
+        found = f"the run began with other settings: {'; '.join(said)}"
+        raise UserError(found, where=where, do=_advice(changed))
     return changed
 
 # %% ../../nbs/3_train/20_checkpoint.ipynb #d1d2aa5c
 class _StopSignal:
-    "Within, SIGTERM and SIGINT ask for a stop; a second one ends the process"
+    "Stops training at SIGTERM or SIGINT; a second signal ends the process"
 
     def __init__(
         self,
@@ -257,7 +258,7 @@ class Saved:
         self,
         seconds:float, # What one more took
     )->"Saved":
-        "One checkpoint more"
+        "Add one checkpoint"
         return Saved(self.checkpoints + 1, round(self.seconds + seconds, 3))
 
 # %% ../../nbs/3_train/20_checkpoint.ipynb #9788fe47
@@ -279,8 +280,8 @@ def _newest(
 
 # %% ../../nbs/3_train/20_checkpoint.ipynb #56e00e36
 def _format_begin(
-    begin:Checkpoint, # From which training goes on
-    changed:dict, # What differs by force: name to [then, now]
+    begin:Checkpoint, # From which training resumes
+    changed:dict, # What differs, with --force: name to [then, now]
 )->str:
     "Say where training resumes"
     lines = [f"resuming from step {begin.state.step:,}"]
@@ -292,22 +293,22 @@ class Checkpoints:
 
     def __init__(
         self,
-        folder, # Where they lie
+        folder, # Of all checkpoints
         facts:dict, # What a checkpoint must agree with
         every:int=500, # Steps between two
         say=print, # Takes lines for the user
-        command:str="the same command and --resume", # What to type to go on
+        command:str="the same command and --resume", # What to type to resume
     ):
         self.folder, self.facts, self.every = Path(folder), facts, every
         self.say, self.command, self.stop = say, command, _StopSignal(say)
-        self.begin:Checkpoint|None = None # from where to go on
+        self.begin:Checkpoint|None = None # where to resume
         self.resumed, self.changed, self.saved = [], {}, Saved()
         if not process_rank()[0]:
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def find(
         self,
-        force:bool=False, # Go on although facts differ
+        force:bool=False, # Resume although facts differ
     ):
         "Choose the checkpoint to resume from"
         begin = self.begin = _newest(self.folder, self.say)

@@ -20,10 +20,10 @@ from ..model.folders import quiet_loading
 # %% ../../nbs/3_train/12_dropout.ipynb #e848561e
 def keep_mask(
     shape, # Of the activations
-    dropout:float, # Share dropped
+    dropout:float, # Fraction dropped
     dtype=torch.float32, # Of the activations
-)->torch.Tensor: # 0 where dropped, else 1 / share kept
-    "A random mask, from torch's generator"
+)->torch.Tensor: # 0 where dropped, else 1 / fraction kept
+    "Draw a random mask from torch's generator"
     n, cut = math.prod(shape), round(dropout * 2**16)
     dice = torch.empty(-(-n // 4), dtype=torch.int64).random_(-(2**63), None)
     bits = dice.view(torch.int16)[:n].view(shape)
@@ -45,23 +45,23 @@ class _DropFunction(torch.autograd.Function):
 
 # %% ../../nbs/3_train/12_dropout.ipynb #92eae266
 class _FastDropout(nn.Dropout):
-    "`nn.Dropout` with random numbers that cost little on a processor"
+    "`nn.Dropout` with a fast random mask on the CPU"
 
     def forward(self, x):
         return _DropFunction.apply(x, self.p) if self.training and self.p else x
 
 # %% ../../nbs/3_train/12_dropout.ipynb #942b323b
 def _fast_attention(
-    module, # The attention layer that asks
+    module, # The attention layer
     query, # (rows, heads, queries, size)
     key, # (rows, heads, tokens, size)
     value, # (rows, heads, tokens, size)
     attention_mask, # Added to the scores; None where nothing is padded
     scaling=None, # Of the scores; None for one over the root of size
-    dropout:float=0.0, # Share of the weights dropped
-    **kwargs, # As transformers hands them on
+    dropout:float=0.0, # Fraction of the weights dropped
+    **kwargs, # Passed on by transformers
 ): # (rows, queries, heads, size), and no weights
-    "Attention with `keep_mask`"
+    "Compute attention with `keep_mask`"
     if not dropout:
         given = module, query, key, value, attention_mask
         return sdpa_attention_forward(*given, scaling=scaling, **kwargs)
@@ -81,7 +81,7 @@ def _set_attention(
     model, # Any model of transformers
     name:str, # Of the attention function
 ):
-    "Choose a model's attention, without a word"
+    "Set a model's attention function, without its warnings"
     with quiet_loading():
         model.set_attn_implementation(name)
 
@@ -89,7 +89,7 @@ def _set_attention(
 def _dropouts(
     model, # Any model of transformers
 )->list[tuple]:
-    "The module that holds each dropout of torch's, its name there, and the dropout"
+    "Find each of torch's dropouts, with its module and its name there"
     found = []
     for owner in model.modules():
         found += [(owner, n, c) for n, c in owner.named_children() if type(c) is nn.Dropout]
@@ -100,7 +100,7 @@ def _dropouts(
 def fast_dropout(
     model, # Any model of transformers
 ):
-    "Within, the model's dropout is ours; after, it is torch's again"
+    "Use our dropout in the model meanwhile, and torch's again afterwards"
     attention, found = model.config._attn_implementation, _dropouts(model)
     for owner, name, theirs in found:
         setattr(owner, name, _FastDropout(theirs.p).train(theirs.training))

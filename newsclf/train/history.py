@@ -23,7 +23,7 @@ from ..core.machine import show_bars
 def _rounded(
     value:float, # Of a log line
 )->float|None: # JSON has no NaN
-    "Six digits of a number; None for what is none"
+    "Round to six digits; None where there is no number"
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 # %% ../../nbs/3_train/15_history.ipynb #66f5be4a
@@ -31,7 +31,7 @@ def _rates(
     seen:tuple[int, int], # Rows and tokens read
     busy:float, # Seconds spent on training
 )->dict: # As the history has it
-    "Rows and tokens a second"
+    "Compute rows and tokens per second"
     rows, tokens = seen
     return dict(rows_per_s=round(rows / busy, 2), tokens_per_s=round(tokens / busy, 1))
 
@@ -46,7 +46,7 @@ def _log_entry(
     busy:float, # Of these, seconds spent on training
     seen:tuple[int, int], # Rows and tokens read
 )->dict|None: # None for the summary at the end
-    "A line of the history"
+    "Make a line of the history"
     if "loss" not in logs and "eval_loss" not in logs:
         return None
     entry = dict(step=step, steps=total, epoch=round(logs["epoch"], 4), seconds=round(seconds, 2))
@@ -60,7 +60,7 @@ def _format_progress(
     loss:float, learning_rate:float, rows_per_s:float, # Since the last line
     **other, # Of the entry
 )->str: # For the screen
-    "How far a training is"
+    "Say how far a training is"
     left = tqdm.format_interval(seconds / step * (steps - step))
     done = f"step {step:,}/{steps:,}  loss {loss:.4f}"
     return f"{done}  learning rate {learning_rate:.2e}  {rows_per_s:.1f} rows/s  {left} left"
@@ -72,7 +72,7 @@ def _format_evaluation(
     eval_accuracy:float|None=None, # None where it is not measured
     **other, # Of the entry
 )->str: # For the screen
-    "How a model did on the validation rows"
+    "Say how a model did on the validation rows"
     loss = "not a number" if eval_loss is None else f"{eval_loss:.4f}"
     accuracy = "" if eval_accuracy is None else f"  accuracy {eval_accuracy:.2%}"
     return f"epoch {epoch:g}: validation loss {loss}{accuracy}"
@@ -101,7 +101,7 @@ def _append(
 
 # %% ../../nbs/3_train/15_history.ipynb #2319ea12
 class History(TrainerCallback):
-    "Keeps every log line in a file and says it"
+    "Writes every log line to a file and says it"
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class History(TrainerCallback):
             self.say.advance(step_of(*how, self.seconds()))
 
     def on_log(self, args, state, control, logs, **kwargs):
-        if math.isnan(self.start): # an evaluation without a training
+        if math.isnan(self.start): # an evaluation without training
             return
         self.away += logs.get("eval_runtime", 0)
         step, seconds = state.global_step, self.seconds()
@@ -149,7 +149,7 @@ def _replace_printing(
     trainer:Trainer, # New
     say=None, # Takes lines; a `Screen` draws its own bar
 ):
-    "Take Trainer's own lines away; the bar stays where bars are shown"
+    "Remove Trainer's own lines; keep its bar where bars are shown"
     for own in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(own)
     if show_bars() and not isinstance(say, Screen):
@@ -185,14 +185,14 @@ def _why_stopped(
     since:int, # Evaluations without a lower loss
     epoch:float, # Of the best
 )->str:
-    "Why training ends here"
+    "Say why training ends here"
     evaluations = f"{since} evaluation{'s' * (since > 1)}"
     fell = f"the validation loss has not fallen for {evaluations}"
     return f"stopped: {fell}; epoch {epoch:g} is kept"
 
 # %% ../../nbs/3_train/15_history.ipynb #ad4f1c13
 class KeepBest(TrainerCallback):
-    "Remembers the weights with the lowest validation loss; stops when it falls no more"
+    "Remembers the weights with the lowest validation loss; stops when it no longer falls"
 
     def __init__(
         self,

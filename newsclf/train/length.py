@@ -18,14 +18,14 @@ _FEW = 3000 # Training rows; below, two epochs are fewer than 250 steps
 def _enough_epochs(
     rows:int, # Training rows
 )->float:
-    "Passes over the rows: twice the chapter's where rows are few"
+    "Choose passes over the rows: twice the chapter's where rows are few"
     return CHAPTER_STEPS["epochs"] * (2 if rows < _FEW else 1)
 
 # %% ../../nbs/3_train/09_length.ipynb #252f0219
 def _batch_size(
     rows:int, # Training rows
 )->int:
-    "Rows per step: smaller batches where rows are few, if all processes can share them"
+    "Choose rows per step: fewer where rows are few, if all processes can share them"
     size = 24 if rows >= 600 else 16 if rows >= 200 else 8
     return 24 if size % process_rank()[1] else size
 
@@ -34,7 +34,7 @@ def _filled(
     cfg:Config, # The run's configuration
     chosen:dict[str, Any], # Values of its fields
 )->Config:
-    "The configuration with values where it has none"
+    "Fill in what the configuration leaves open"
     return replace(cfg, **{k: v for k, v in chosen.items() if getattr(cfg, k) is None})
 
 def chapter_steps(
@@ -58,7 +58,7 @@ def choice_words(
     cfg:Config, # As it was set
     rows:int, # Training rows
 )->str: # Empty where the chapter's numbers hold
-    "What was chosen because rows are few"
+    "Say what was chosen because rows are few"
     chosen = choose_steps(cfg, rows)
     said = dict(epochs=f"{chosen.epochs:g} epochs", batch_size=f"batches of {chosen.batch_size}")
     free = [name for name in said if getattr(cfg, name) is None]

@@ -18,7 +18,7 @@ from ..core.config import UserError, nearest
 def _is_weight(
     text:str, # As written
 )->bool:
-    "Whether it is a number over 0"
+    "Tell whether a value is a number over 0"
     try:
         return 0 < float(text) < math.inf
     except ValueError:
@@ -42,7 +42,7 @@ def _read_weights(
     wanted:str, # As Sports=2,World=0.5
     names:list[str], # Class names in label order
 )->dict[str, float]: # Class name to weight
-    "Weights by name"
+    "Read weights by name"
     parts = [part.rpartition("=") for part in wanted.split(",")]
     given = {name: weight for name, _, weight in parts}
     for name, weight in given.items():
@@ -54,7 +54,7 @@ def _balanced(
     labels, # (rows,) training labels
     classes:int,
 )->torch.Tensor: # (classes,)
-    "Weights that give every class the same weight in all"
+    "Compute weights that give every class the same total weight"
     n = np.bincount(labels, minlength=classes)
     return torch.tensor(n.sum() / (np.maximum(n, 1) * classes), dtype=torch.float32)
 
@@ -64,7 +64,7 @@ def class_weights(
     names:list[str], # Class names in label order
     labels, # (rows,) training labels
 )->torch.Tensor|None: # (classes,)
-    "Weight of each class in the loss; None where all are 1"
+    "Choose the weight of each class in the loss; None where all are 1"
     if not wanted:
         return None
     if wanted == "balanced":
@@ -77,7 +77,7 @@ def loss_function(
     weights=None, # (classes,) from `class_weights`
     smoothing:float=0.0, # Fraction of each target spread over all classes
 ): # For `Trainer`: from outputs, labels and the rows of the step to a loss
-    "Cross-entropy, a mean over all rows of a step; the plain one where no gradient is asked for"
+    "Make the loss: cross-entropy averaged over all rows of a step"
 
     def loss(outputs, labels, num_items_in_batch=None):
         logits, weight, smooth = outputs["logits"].float(), None, 0.0

@@ -44,8 +44,8 @@ from ..core.storage import save_json, write_text
 from ..core.values import as_json
 from ..data.tokens import tokenizer_digest
 from .history import HISTORY, History, KeepBest
-from .optimizer import bare_optimizer, masters_in_place
 from .more_options import Training
+from .optimizer import bare_optimizer, masters_in_place
 from .trainer import FastTrainer
 
 # %% ../../nbs/3_train/21_resume.ipynb #7a267924
@@ -58,7 +58,7 @@ _LIBRARIES = ("newsclf", "torch", "transformers", "accelerate", "tokenizers", "n
 
 # %% ../../nbs/3_train/21_resume.ipynb #2e8c4e06
 def _row_digest(
-    rows, # One part from `tokenize_parts`
+    rows, # One split from `tokenize_parts`
 )->str: # sha256
     "Digest of the tokens and labels of some rows, in their order"
     digest = hashlib.sha256()
@@ -73,7 +73,7 @@ def _row_digest(
 def _asked(
     cfg, # The run's configuration
 )->dict: # Name to value
-    "What of a configuration decides the weights and is said nowhere else; versions of libraries"
+    "Collect settings that decide the weights, and versions of libraries"
     facts = {k: v for k, v in asdict(cfg).items() if k not in _ELSEWHERE}
     return facts | {f"version of {k}": v for k, v in versions().items() if k in _LIBRARIES}
 
@@ -82,7 +82,7 @@ def training_facts(
     training:Training, # Its model on no device yet
     base:dict, # File name to sha256 of the base model's weights
 )->dict: # Name to value
-    "All that decides the weights a training ends with"
+    "Collect all that decides the weights a training ends with"
     return _asked(training.cfg) | dict(
         training_rows=_row_digest(training.tokens["train"]),
         validation_rows=_row_digest(training.tokens["validation"]),
@@ -99,7 +99,7 @@ def training_facts(
 def stop_asked(
     trainer, # With `keep`, its `Checkpoints`
 )->int: # 0 for none
-    "Number of the signal that any of the processes has had"
+    "Give the number of the signal that any of the processes has received"
     if trainer.args.world_size == 1:
         return trainer.keep.stop.number
     number = torch.tensor(trainer.keep.stop.number, device=trainer.args.device)
@@ -110,9 +110,9 @@ def stop_asked(
 def _state_of(
     trainer, # A `ResumableTrainer`
     loss_sum:float, # Since the last line of the history
-    evaluation_due:bool, # Whether going on begins with an evaluation
+    evaluation_due:bool, # Whether resuming begins with an evaluation
 )->CheckpointState:
-    "The numbers that a checkpoint keeps"
+    "Collect the numbers that a checkpoint keeps"
     state, keep, best, history = trainer.state, trainer.keep, trainer.best, trainer.history
     return CheckpointState(
         step=state.global_step,
@@ -134,7 +134,7 @@ def _state_of(
 def _names(
     trainer, # A `ResumableTrainer`
 )->dict: # What the optimizer moves, to its name
-    "Names of the parameters, or of the masters in their places"
+    "Name the parameters, or the masters in their places"
     return {trainer.masters.get(p, p): n for n, p in trainer.model.named_parameters()}
 
 # %% ../../nbs/3_train/21_resume.ipynb #ea98cb05
@@ -142,7 +142,7 @@ def _fill(
     trainer, # A `ResumableTrainer`
     folder:Path, # An empty one
 ):
-    "Write what a checkpoint has beside its numbers"
+    "Write the tensors and the history of a checkpoint"
     with masters_in_place(trainer.masters):
         trainer.save_classifier(folder / "model")
     optimizer = bare_optimizer(trainer.optimizer)
@@ -160,7 +160,7 @@ def _commit(
     trainer, # A `ResumableTrainer`, of the first process
     state:CheckpointState, # From `_state_of`
 ):
-    "Write a checkpoint, and remove those that are needed no more"
+    "Write a checkpoint, and remove those that are no longer needed"
     folder = trainer.keep.folder
     if not folder.is_dir():
         do = "Move it back, or start again with another --out"
@@ -183,7 +183,7 @@ def _leave_if_asked(
 # %% ../../nbs/3_train/21_resume.ipynb #e96b2d5b
 def _save_step(
     trainer, # A `ResumableTrainer`
-    evaluation_due:bool, # Whether going on begins with an evaluation
+    evaluation_due:bool, # Whether resuming begins with an evaluation
 ):
     "Write a checkpoint, then stop if that was asked for"
     start = time.perf_counter()
@@ -208,9 +208,9 @@ class ResumableTrainer(FastTrainer):
     def __init__(
         self,
         *args, # As for `FastTrainer`
-        keep:Checkpoints, # Where, how often, and from where to go on
+        keep:Checkpoints, # Where, how often, and where to resume
         best:KeepBest, # The best weights so far
-        parts:int, # Parts of a step
+        parts:int, # Micro-batches of a step
         save_model, # Function of a folder that saves the model there
         **kwargs, # As for `FastTrainer`
     ):
@@ -241,7 +241,7 @@ class ResumableTrainer(FastTrainer):
     def evaluate(self, *args, **kwargs):
         with random_unchanged(self.args.device.type), suppress(_EvaluationStopped):
             return super().evaluate(*args, **kwargs)
-        self._save_checkpoint(self.model, None, evaluation_due=True) # and leaves
+        self._save_checkpoint(self.model, None, evaluation_due=True) # and stops
 
     def _run_epoch(self, model, epoch, **kwargs):
         self.sampler.set_epoch(epoch)
@@ -282,9 +282,9 @@ class Keeper(TrainerCallback):
 # %% ../../nbs/3_train/21_resume.ipynb #9c3f0401
 def resume_rest(
     trainer:ResumableTrainer, # Of the new process
-    begin:Checkpoint, # From where it goes on
+    begin:Checkpoint, # From which it resumes
 ):
-    "Give early stopping and the history back what they knew"
+    "Restore early stopping and the history"
     lines, kept, best = begin.path / HISTORY, begin.path / "best.safetensors", trainer.best
     if not process_rank()[0] and lines.exists():
         write_text(trainer.history.path, lines.read_text(encoding="utf-8"))

@@ -29,7 +29,7 @@ from ..model.saved import own_state
 # %% ../../nbs/3_train/19_state.ipynb #c3f9def6
 @dataclass(frozen=True)
 class _RandomState:
-    "Where the random number generators are; what a machine has not is None"
+    "The states of the random number generators; None for a missing one"
 
     torch:Tensor # As torch gives it
     python:Tensor # Version, then the words
@@ -46,7 +46,7 @@ class _RandomState:
 def _random_state(
     device:str="cpu", # cpu, cuda or mps
 )->_RandomState:
-    "States of the random number generators of Python, NumPy and torch"
+    "Collect the states of the random number generators of Python, NumPy and torch"
     version, words, gauss = random.getstate()
     _, keys, at, has, kept = cast(tuple, np.random.get_state())
     second = [math.nan if gauss is None else gauss, kept]
@@ -80,7 +80,7 @@ def _set_random(
 def random_unchanged(
     device:str="cpu", # cpu, cuda or mps
 ):
-    "Within, numbers may be drawn; after, it is as if they had not been"
+    "Restore the random number generators after numbers were drawn"
     state = _random_state(device)
     try:
         yield
@@ -92,7 +92,7 @@ def gather_tensors(
     tensors:dict, # The same names and shapes in every process
     device:torch.device|str="cpu", # Where the processes exchange tensors
 )->dict: # As rank/name to tensor
-    "The tensors of all processes that train together"
+    "Gather the tensors of all processes that train together"
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return {f"0/{n}": t for n, t in tensors.items()}
     found, ranks = {}, range(torch.distributed.get_world_size())
@@ -115,7 +115,7 @@ def save_tensors(
 def load_tensors(
     path, # From `save_tensors`
 )->dict: # Name to tensor
-    "Read tensors, as copies that need the file no more"
+    "Read tensors, as copies that do not need the file"
     return {n: t.clone() for n, t in load_file(path).items()}
 
 # %% ../../nbs/3_train/19_state.ipynb #c494883b
@@ -143,13 +143,13 @@ def _order(
     optimizer, # Any of torch's
     names:dict, # Parameter to its name
 )->list[str]:
-    "Names of an optimizer's parameters, as it numbers them"
+    "Name an optimizer's parameters in the order of their numbers"
     return [names[p] for group in optimizer.param_groups for p in group["params"]]
 
 # %% ../../nbs/3_train/19_state.ipynb #36bb9842
 @dataclass(frozen=True)
 class _Remembered:
-    "What an optimizer remembers beside its tensors"
+    "The state of an optimizer without its tensors"
 
     order:list[str] # Names of the parameters
     values:dict # Numbers and the like, as name/what
@@ -159,7 +159,7 @@ def _optimizer_state(
     optimizer, # Any of torch's
     names:dict, # Parameter to its name
 )->tuple[dict[str, Tensor], _Remembered]: # Tensors as name/what, and the rest
-    "What an optimizer remembers, by the names of its parameters"
+    "Collect an optimizer's state, by the names of its parameters"
     order, tensors, values = _order(optimizer, names), {}, {}
     for i, remembered in optimizer.state_dict()["state"].items():
         for what, v in remembered.items():
@@ -172,7 +172,7 @@ def _numbered(
     order:list[str], # Names of an optimizer's parameters
     found:dict, # As name/what
 )->dict[int, dict]: # As the optimizer has it
-    "What was remembered of each parameter, by its number"
+    "Give each parameter's state its number"
     number, state = {name: i for i, name in enumerate(order)}, {}
     for key, v in found.items():
         name, _, what = key.rpartition("/")
@@ -186,10 +186,10 @@ def _load_optimizer(
     tensors:dict, # From `_optimizer_state`
     rest:_Remembered, # Likewise
 ):
-    "Give an optimizer back what it remembered"
+    "Restore the state of an optimizer"
     order = _order(optimizer, names)
     if rest.order != order:
-        raise UserError("the optimizer of another model", "one for the same parameters")
+        raise UserError("this optimizer state belongs to another model")
     state = _numbered(order, tensors | rest.values)
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict(dict(state=state, param_groups=groups))
@@ -210,7 +210,7 @@ def _load_schedule(
 # %% ../../nbs/3_train/19_state.ipynb #6fc70c31
 @dataclass(frozen=True)
 class _OptimizerFile:
-    "What stands in optimizer.json"
+    "The content of optimizer.json"
 
     optimizer:_Remembered # Beside its tensors
     scheduler:dict # From its `state_dict`
@@ -221,7 +221,7 @@ def save_optimizer(
     names:dict, # Parameter to its name
     folder, # Of the checkpoint
 ):
-    "Write what an optimizer and its schedule remember"
+    "Write the state of an optimizer and its schedule"
     tensors, rest = _optimizer_state(optimizer, names)
     save_tensors(tensors, Path(folder) / "optimizer.safetensors")
     told = _OptimizerFile(rest, scheduler.state_dict())
@@ -234,7 +234,7 @@ def read_optimizer(
     names:dict, # Parameter to its name
     folder, # Of the checkpoint
 ):
-    "Give an optimizer and its schedule back what they remembered"
+    "Restore the state of an optimizer and its schedule"
     text = (Path(folder) / "optimizer.json").read_text(encoding="utf-8")
     told = from_json(_OptimizerFile, json.loads(text))
     tensors = load_tensors(Path(folder) / "optimizer.safetensors")
@@ -246,7 +246,7 @@ def _misfits(
     saved:dict, # Name to tensor, as read
     own:dict, # Name to tensor, of the model
 )->list[str]: # Their names
-    "Tensors that only one of the two has, or in another shape"
+    "Find tensors that only one of the two has, or in another shape"
     both = saved.keys() & own.keys()
     other = [n for n in both if saved[n].shape != own[n].shape]
     return sorted(other + list(saved.keys() ^ own.keys()))
@@ -255,7 +255,7 @@ def _misfits(
 def _weights_of(
     model, # As it was built for training
 )->dict[str, Tensor]: # Those that a saved model has
-    "Parameters and buffers, each under one name"
+    "Collect parameters and buffers, each under one name"
     kept = model.state_dict().keys()
     own = {n: p.data for n, p in model.named_parameters()}
     return own | {n: b for n, b in model.named_buffers() if n in kept}
@@ -265,12 +265,12 @@ def _saved_weights(
     model, # As it was built for training
     folder, # A saved classifier
 )->dict[str, Tensor]:
-    "Weights from a file, which must be those of the model"
+    "Load weights from a file, which must be those of the model"
     saved = own_state(load_file(str(Path(folder) / "model.safetensors")), model)
     if wrong := _misfits(saved, _weights_of(model)):
         found = f"{len(wrong)} tensors of another model, first {wrong[0]}"
         do = "Name the --model with which the run began"
-        raise UserError(found, "the model that is being trained", str(folder), do)
+        raise UserError(found, where=str(folder), do=do)
     return saved
 
 # %% ../../nbs/3_train/19_state.ipynb #7bd65b2d
@@ -301,7 +301,7 @@ def read_scaler(
     scaler, # Of the gradients; None for none
     folder, # Of the checkpoint
 ):
-    "Give a scaler back what it remembered, if anything was written"
+    "Restore a scaler, if its state was written"
     path = Path(folder) / "scaler.json"
     if path.exists():
         scaler.load_state_dict(json.loads(path.read_text(encoding="utf-8")))

@@ -19,7 +19,7 @@ def _clip_inside(
     parameters, # Of the model
     longest:float, # That the gradients may be together
 )->torch.Tensor: # How long they are
-    "Have gradients that are too long shortened inside the optimizer's kernel"
+    "Clip gradients inside the optimizer's kernel"
     norm = gradient_norm(parameters)
     too_long = (norm + 1e-6) / longest
     optimizer.grad_scale = too_long.clamp(min=1) # the kernel divides by it
@@ -31,7 +31,7 @@ def _first_bad(
     loss:torch.Tensor, # Of this step
     step:int, # From 0
 )->torch.Tensor:
-    "The first step whose loss is no number"
+    "Find the first step whose loss is not a number"
     bad = ~torch.isfinite(loss) & (before < 0)
     return torch.where(bad, step, before)
 
@@ -53,7 +53,7 @@ def _bad_loss(
 
 # %% ../../nbs/3_train/16_trainer.ipynb #6e1210b9
 class FastTrainer(Trainer):
-    "`Trainer` with batches of like length, masters, clipping in the optimizer, and checked losses"
+    "`Trainer` with batches by length, masters, clipping in the optimizer, and checked losses"
 
     def __init__(
         self,

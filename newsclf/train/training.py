@@ -8,14 +8,21 @@ __all__ = ['fine_tune']
 # %% ../../nbs/3_train/00_training.ipynb #646125d0
 from dataclasses import replace
 
+from newsclf.train.session import (
+    Session,
+    TrainingResult,
+    batch_collator,
+    make_trainer,
+    open_session,
+    run_session,
+    session_result,
+)
+
 from .batches import LengthSampler
-from .length import choose_steps
 from .checkpoint import Checkpoints
+from .length import choose_steps
 from .losses import class_weights, loss_function
 from .more_options import Training, training_arguments
-from newsclf.train.session import (
-    Session, TrainingResult, batch_collator, make_trainer, open_session, run_session,
-    session_result)
 from .trainer import FastTrainer
 
 # %% ../../nbs/3_train/00_training.ipynb #0a0e4469
@@ -23,7 +30,7 @@ def _pieces(
     training:Training, # Its model on its device
     session:Session, # From `open_session`
 )->dict: # Arguments of a trainer
-    "What a trainer is made of"
+    "Collect what a trainer is made of"
     cfg, rows = training.cfg, training.tokens["train"]
     weights = class_weights(cfg.class_weights, training.names, rows["label"][:])
     return dict(
@@ -41,8 +48,8 @@ def _pieces(
 # %% ../../nbs/3_train/00_training.ipynb #155b1f7a
 def fine_tune(
     training:Training, # What is trained, and how
-    kind:type[FastTrainer]=FastTrainer, # Or a subclass, as the benchmark's that keeps time
-    keep:Checkpoints|None=None, # Its checkpoints; without them none is written
+    kind:type[FastTrainer]=FastTrainer, # Or a subclass, such as the benchmark's with its timer
+    keep:Checkpoints|None=None, # Where to save checkpoints; None to save none
 )->TrainingResult: # The model is fine-tuned in place, in float32
     "Fine-tune a model on `tokens['train']`, evaluating on `tokens['validation']`"
     rows, where = len(training.tokens["train"]), (training.device, training.precision)
