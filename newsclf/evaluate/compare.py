@@ -26,120 +26,7 @@ from newsclf.evaluate.paired import (
 from ..core.config import UserError
 from ..core.rows import ROW, WIDE, as_row, cut_text, note_rows
 from .caveats import score_notes
-
-# %% ../../nbs/4_evaluate/31_compare.ipynb #476b7248
-_COLUMNS = ("digest", "label", "predicted") # and p_<class> for each class
-
-def _check_classes(
-    table, # DataFrame with label, predicted, and p_<class> for each class
-    where:str="", # Whose it is, for messages
-)->list[str]: # Class names, in the table's order
-    "Read the class names of a table; `UserError` for a class without a column"
-    names = [c[2:] for c in table if str(c).startswith("p_")]
-    odd = [v for c in ("label", "predicted") for v in table[c].unique() if v not in names]
-    odd += [n for n in names if not n.isprintable()]
-    if odd:
-        raise UserError(f"unknown class {str(odd[0])!r}", f"one of {', '.join(names)}", where)
-    return names
-
-# %% ../../nbs/4_evaluate/31_compare.ipynb #fbe016ad
-def _check_predictions(
-    table, # DataFrame: digest (sha256 of the row's text), label, predicted, p_<class> for each
-    where:str="", # Whose it is, for messages
-)->list[str]: # Class names, in the table's order
-    "Read the class names of predictions; `UserError` for an invalid table"
-    if lacking := [c for c in _COLUMNS if c not in table]:
-        wanted = "digest, label, predicted and p_<class>"
-        raise UserError(f"no column {lacking[0]}", wanted, where, "Evaluate the run again")
-    names = _check_classes(table, where)
-    if not table["digest"].astype(str).str.fullmatch("[0-9a-f]{64}").all():
-        raise UserError("an invalid digest", "64 hexadecimal digits in each row", where)
-    return names
-
-# %% ../../nbs/4_evaluate/31_compare.ipynb #0cf7a664
-def _numbered(
-    keys, # Some of which may come more than once
-): # DataFrame: key; nth: how often it came before; place
-    "Pair keys with their occurrence and place"
-    keys = pd.Series(np.asarray(keys, dtype=object))
-    nth = keys.groupby(keys).cumcount()
-    return pd.DataFrame(dict(key=keys, nth=nth, place=np.arange(len(keys))))
-
-# %% ../../nbs/4_evaluate/31_compare.ipynb #f7fef0f9
-def _pair_keys(
-    a, # Keys
-    b, # Keys
-)->tuple[np.ndarray, np.ndarray]: # Places in A and in B, in A's order
-    "Find the places of equal keys, the nth occurrence with the nth"
-    both = _numbered(a).merge(_numbered(b), on=["key", "nth"], suffixes=("_a", "_b"))
-    return both["place_a"].to_numpy(), both["place_b"].to_numpy()
-
-# %% ../../nbs/4_evaluate/31_compare.ipynb #46c55530
-def _refuse_other_labels(
-    left_a, # Digests that only A has
-    left_b, # Digests that only B has
-    names, # What the two are called
-):
-    "Raise `UserError` if a text has another label in each of two runs"
-    a, b = names
-    if other := len(_pair_keys(left_a, left_b)[0]):
-        rows = "1 row has" if other == 1 else f"{other:,} rows have"
-        found = f"{rows} a different label in {b} than in {a}"
-        raise UserError(found, do="Score both runs on the same file")
-
-# %% ../../nbs/4_evaluate/31_compare.ipynb #42161002
-def _refuse_other_rows(
-    left_a, # Digests that only A has
-    left_b, # Digests that only B has
-    names, # What the two are called
-    both:int, # Rows that both have
-):
-    "Raise `UserError` if one of two runs has rows that the other has not"
-    if not len(left_a) and not len(left_b):
-        return
-    a, b = names
-    found = f"{a} and {b} were tested on different rows: "
-    found += f"{len(left_a):,} only in {a}, {len(left_b):,} only in {b}"
-    ask = f"Compare only the {both:,} in common with --common, or score" if both else "Score"
-    raise UserError(found, do=f"{ask} both runs on the same file")
-
-# %% ../../nbs/4_evaluate/31_compare.ipynb #70eda0aa
-def _match_rows(
-    a, # Digests and labels of A's rows
-    b, # Of B's
-    common:bool=False, # Compare only the rows that both have?
-    names=("A", "B"), # For messages
-)->tuple[np.ndarray, np.ndarray]: # Places in A and in B, in A's order
-    "Pair the rows of A and B in any order; `UserError` if they differ"
-    (digests_a, labels_a), (digests_b, labels_b) = (np.array(x, dtype=object) for x in (a, b))
-    i, j = _pair_keys(digests_a + "\t" + labels_a, digests_b + "\t" + labels_b)
-    left = np.delete(digests_a, i), np.delete(digests_b, j)
-    _refuse_other_labels(*left, names)
-    if not common:
-        _refuse_other_rows(*left, names, len(i))
-    return i, j
-
-# %% ../../nbs/4_evaluate/31_compare.ipynb #42e61e37
-def _match_tables(
-    tables, # DataFrames of predictions
-    names:list[str], # What each is called, for messages
-    common:bool=False, # Compare only the rows that all have?
-): # Tables of the same rows and columns in the same order; rows left out of each
-    "Align tables of predictions, row by row on the same texts"
-    ours, *others = [_check_predictions(t, n) for t, n in zip(tables, names, strict=True)]
-    columns = [*_COLUMNS, *(f"p_{c}" for c in ours)]
-    out = [tables[0][columns]]
-    for table, name, theirs in zip(tables[1:], names[1:], others, strict=True):
-        if odd := set(theirs) ^ set(ours):
-            found = f"only one of {names[0]} and {name} has the class {min(odd)!r}"
-            raise UserError(found, do="Compare runs with the same classes")
-        keys = [[t["digest"], t["label"]] for t in (out[0], table)]
-        i, j = _match_rows(*keys, common, (names[0], name))
-        out = [*(t.iloc[i] for t in out), table[columns].iloc[j]]
-    if len(out[0]) < 2:
-        found = f"only {len(out[0])} rows in common (2 needed)"
-        raise UserError(found, do="Score both runs on the same file")
-    return [t.reset_index(drop=True) for t in out], [len(t) - len(out[0]) for t in tables]
+from .matching import match_tables, table_classes
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #a49436d9
 def _commonest(
@@ -325,7 +212,7 @@ def _match_sides(
 ): # A's tables; B's; rows left out, by run
     "Align both sides on the same texts; `UserError` for a run given twice"
     titles = _run_titles(names, (len(a), len(b)))
-    tables, left = _match_tables([*a, *b], titles, common)
+    tables, left = match_tables([*a, *b], titles, common)
     sides = tables[: len(a)], tables[len(a) :]
     for side, name in zip(sides, names, strict=True):
         _refuse_twice(side, name)
@@ -343,7 +230,7 @@ def compare_predictions(
     if names[0] == names[1]:
         raise UserError(f"both sides are called {names[0]}", do="Give them different names")
     a, b, left = _match_sides(a, b, names, common)
-    classes, runs = _check_classes(a[0]), (len(a), len(b))
+    classes, runs = table_classes(a[0]), (len(a), len(b))
     labels = _places(classes, [a[0]["label"]])[0]
     said = [_places(classes, [t["predicted"] for t in side]) for side in (a, b)]
     right = [s == labels for s in said]
