@@ -2090,6 +2090,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                  'newsclf/train/trainer.py'),
                                        'newsclf.train.trainer.FastTrainer.check_loss': ( '3_train/trainer.html#fasttrainer.check_loss',
                                                                                          'newsclf/train/trainer.py'),
+                                       'newsclf.train.trainer.FastTrainer.evaluate': ( '3_train/trainer.html#fasttrainer.evaluate',
+                                                                                       'newsclf/train/trainer.py'),
                                        'newsclf.train.trainer.FastTrainer.log': ( '3_train/trainer.html#fasttrainer.log',
                                                                                   'newsclf/train/trainer.py'),
                                        'newsclf.train.trainer.FastTrainer.training_step': ( '3_train/trainer.html#fasttrainer.training_step',

@@ -26,7 +26,6 @@ from newsclf.train.checkpoint import (
 )
 from newsclf.train.state import (
     load_tensors,
-    random_unchanged,
     read_optimizer,
     read_random,
     read_scaler,
@@ -239,7 +238,7 @@ class ResumableTrainer(FastTrainer):
         _save_step(self, evaluation_due)
 
     def evaluate(self, *args, **kwargs):
-        with random_unchanged(self.args.device.type), suppress(_EvaluationStopped):
+        with suppress(_EvaluationStopped):
             return super().evaluate(*args, **kwargs)
         self._save_checkpoint(self.model, None, evaluation_due=True) # and stops
 

@@ -12,6 +12,7 @@ from transformers import Trainer
 from ..core.config import UserError
 from .batches import LengthSampler, step_rows
 from .optimizer import MasterAdamW, bare_optimizer, gradient_norm
+from .state import random_unchanged
 
 # %% ../../nbs/3_train/16_trainer.ipynb #769dee5d
 def _clip_inside(
@@ -86,6 +87,10 @@ class FastTrainer(Trainer):
         if self.args.device.type == "cpu":
             self.check_loss()
         return loss
+
+    def evaluate(self, *args, **kwargs):
+        with random_unchanged(self.args.device.type): # its loader draws a number
+            return super().evaluate(*args, **kwargs)
 
     def log(self, logs, *args, **kwargs):
         self.check_loss()
