@@ -362,10 +362,16 @@ def listing(folder: Path) -> list[str]:
 # --- Part 1: the sample run ----------------------------------------------------------------
 
 
+def train_words(side: Side, out: str, *words: str) -> tuple[str, ...]:
+    "Say how to train on the bundled sample: no default that may change"
+    fixed = ("--seed", "1122", "--epochs", "2", "--batch-size", "24")
+    how = (*fixed, "--precision", side.precision)
+    return "train", "--data", "sample", *how, "--out", out, *words
+
+
 def train(side: Side, out: str, *words: str) -> Call:
-    "Train on the bundled sample with a fixed seed, and without defaults that may change"
-    how = ("--seed", "1122", "--precision", side.precision, "--epochs", "2", "--batch-size", "24")
-    return side.call("train", "--data", "sample", *how, "--out", out, *words)
+    "Train on the bundled sample"
+    return side.call(*train_words(side, out, *words))
 
 
 def trained(side: Side) -> Call:
@@ -449,8 +455,7 @@ def compare_export(old: Side, new: Side, tolerance: float) -> Iterator[Outcome]:
 
 def stopped(side: Side) -> Call:
     "a run stopped by SIGTERM after its first checkpoint"
-    how = ("--seed", "1122", "--precision", side.precision, "--save-steps", "10")
-    process = side.start("train", "--data", "sample", *how, "--out", "resumed")
+    process = side.start(*train_words(side, "resumed", "--save-steps", "10"))
     kept, until = side.work / "resumed" / "checkpoints", time.monotonic() + 900
     while process.poll() is None and time.monotonic() < until:
         if any(kept.glob("step-*")):
@@ -487,7 +492,7 @@ def compare_resume(old: Side, new: Side, tolerance: float) -> Iterator[Outcome]:
     broken = [s.name for s in (old, new) if not was_interrupted(s)]
     more = [f"{name}: training was not interrupted" for name in broken]
     yield Outcome(found.name, found.seen, found.unit, found.differences + more)
-    went_on = [[line for line in c.out.splitlines() if re.search(r"goes on|from step", line)]
+    went_on = [[line for line in c.out.splitlines() if re.search(r"goes on|from step|[Rr]esum", line)]
                for c in done]
     went_on = [[re.sub(r"\d+", "N", line) for line in lines] for lines in went_on]
     yield same_values("that it went on from a checkpoint", "lines", *went_on)
