@@ -492,8 +492,8 @@ def compare_resume(old: Side, new: Side, tolerance: float) -> Iterator[Outcome]:
     broken = [s.name for s in (old, new) if not was_interrupted(s)]
     more = [f"{name}: training was not interrupted" for name in broken]
     yield Outcome(found.name, found.seen, found.unit, found.differences + more)
-    went_on = [[line for line in c.out.splitlines() if re.search(r"goes on|from step|[Rr]esum", line)]
-               for c in done]
+    words = re.compile(r"goes on|from step|[Rr]esum")
+    went_on = [[line for line in c.out.splitlines() if words.search(line)] for c in done]
     went_on = [[re.sub(r"\d+", "N", line) for line in lines] for lines in went_on]
     yield same_values("that it went on from a checkpoint", "lines", *went_on)
     a, b, name = old.work / "resumed", new.work / "resumed", "model/model.safetensors"
