@@ -22,6 +22,7 @@ from newsclf.evaluate.metrics import confusion_figures
 from newsclf.evaluate.reliability import calibration_error, calibration_interval, reliability
 
 K, DRAWS, SHARPER, CHECKED = 4, 2000, 1.3, 100
+MOST = dict(log_loss=-np.log(1e-30), brier=2.0) # what a row of `losses` can cost
 SIZES, SHARES = (50, 100, 200, 500, 1000, 2000, 7600), (0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99)
 
 
@@ -135,7 +136,8 @@ def of_losses(n, accuracy, sets, seed):
                     mean + first / K,
                     variance + np.maximum(second - first**2, 0) / (each - 1) / K**2,
                 )
-            ends = log_t_ends(mean.astype(np.float64), variance.astype(np.float64)) * scale
+            mean, variance = mean.astype(np.float64), variance.astype(np.float64)
+            ends = log_t_ends(mean, variance, MOST[k] / scale) * scale
             held[k] += int(((ends[0] <= true[k]) & (true[k] <= ends[1])).sum())
     return {k: v / sets for k, v in held.items()}
 
