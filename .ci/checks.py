@@ -16,6 +16,8 @@ if there is one, or if there was less to look at than expected.
     scripts       scripts compile; what they and the cells of the pages import exists
     lint, types   ruff and pyright, as pyproject.toml says
     count LOG     every notebook ran to its end, by the log of nbdev_test
+    kernel PAGE…  Run All in a Jupyter kernel with progress bars on, of the pages of training
+                  and run where none is named; by hand, it takes some minutes a chapter
     links         links, addresses, downloads, pictures and the search of the built book
     flagged FLAG  print the pages that have cells with this flag
     record PAGE…  remember the code of pages whose outputs are fresh, in nbs/outputs.json
@@ -30,6 +32,7 @@ Never record a page that was not run: the list is what says that its outputs are
 """
 import sys
 
+import check_kernel
 import check_modules
 import check_notebooks
 import check_site
@@ -42,7 +45,8 @@ CHECKS = dict(
     openings=check_notebooks.openings, shown=check_notebooks.shown, width=check_notebooks.width,
     outputs=check_notebooks.outputs, record=check_notebooks.record,
     flagged=check_notebooks.flagged, count=check_notebooks.count, links=check_site.links,
-    lint=check_tools.lint, types=check_tools.types, words=check_words.words)
+    kernel=check_kernel.kernel, lint=check_tools.lint, types=check_tools.types,
+    words=check_words.words)
 
 
 def main(name: str = "", *args: str) -> int:
