@@ -4,8 +4,9 @@ import subprocess
 import time
 
 import nbformat
-from book import ROOT, pages
 from nbclient import NotebookClient
+
+from book import ROOT, pages
 
 CHAPTERS = ("3_train", "6_run")
 SKIPPED = {"slow", "gpu", "net"}

@@ -23,7 +23,7 @@ AS_TYPED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | di
 # What `--help` does not say in a form for programs: calls that lack nothing, values that are
 # in use by the flags that are text, and pairs that exclude each other
 CALLS = {
-    "train": "", "check": "news.csv", "audit": "news.csv", "predict": "Oil --model RUN",
+    "train": "", "check": "news.csv", "audit": "news.csv", "holdout": "news.csv --out new.csv", "predict": "Oil --model RUN",
     "evaluate": "RUN", "export": "RUN", "compare": "RUN RUN", "fetch": "bert-base-cased",
     "runs": "", "verify": "RUN", "doctor": "", "bench train": "", "bench predict": "--model RUN",
 }
@@ -33,7 +33,7 @@ TAKEN = "out output write quarantine report"
 PAIRS = [
     "train --quiet --verbose", "train --quiet --json", "train --preset chapter --config none.toml",
     "train --split time", "train --time day", "train --out RUN", "check news.csv --quiet --json",
-    "train --data sample --delimiter ;", "train --resume --data none.csv",
+    "train --resume --like RUN", "train --like none", "train --resume --data none.csv",
     "check news.csv --quarantine bad.jsonl", "check news.csv --write a.csv --write a.csv --quarantine a.csv",
     "check news.csv --bad-rows quarantine --write a.csv --quarantine a.csv",
     "predict Oil --model RUN --input news.csv", "predict Oil --model RUN --output new.csv",
@@ -117,11 +117,11 @@ def arguments(command):
     "Wrong arguments of one command"
     call, words = CALLS[command].split(), command.split()
     yield Call("command near a known one", [*words[:-1], words[-1][:-1]])
-    if command in ("check", "export", "compare", "fetch", "verify"):
+    if command in ("check", "holdout", "export", "compare", "fetch", "verify"):
         yield Call("no argument", words)
     if command not in ("predict", "fetch"):
         yield Call("one argument too many", [*words, *call, "a", "b"])
-    if command in ("check", "audit", "evaluate", "export", "verify", "compare", "runs"):
+    if command in ("check", "audit", "holdout", "evaluate", "export", "verify", "compare", "runs"):
         places = [w.replace("RUN", "none").replace("news.csv", "none.csv") for w in call]
         yield Call("file that is missing", [*words, *(places or ["none"])])
 
