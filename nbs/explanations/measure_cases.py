@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 TABLE = Path(__file__).with_name("cases.toml")
-COMMAND = [sys.executable, "-m", "newsclf.cli.main"]
+START = "import sys; sys.argv[0] = 'newsclf'; from newsclf.cli.main import main; main()"
+COMMAND = [sys.executable, "-c", START]
 QUICK = "--epochs 0.01 --max-length 16 --out out"
 WARNING = re.compile(r"Traceback|\w+Warning:|crashed|unexpected", re.I)
 
@@ -87,8 +88,8 @@ def make_runs(home: Path) -> None:
         given = f"--data ../{name}.csv --text {columns} --label label --out ../{name}"
         (home / "training").mkdir(exist_ok=True)
         said = call(f"train {given} --epochs 1 --max-length 48", home / "training")
-        if said.code:
-            sys.exit(said.text)
+        if said.code or not (home / name / "manifest.json").is_file():
+            sys.exit(f"the run that cases ask for was not trained: {said.text}")
 
 
 def typed(line: str) -> list[str]:
