@@ -134,7 +134,8 @@ def try_case(case: Case, home: Path) -> tuple[list[str], list[Said]]:
     wrong = [f"{s.line.split()[0]}: {fault}" for s in last for fault in lacks(case, s)]
     if case.rows is not None and (found := rows_of(at / "out.csv")) != case.rows:
         wrong.append(f"{found} rows in place of {case.rows}")
-    left = [n for n in ("out", "out.csv") if case.code and (at / n).exists()]
+    alone = case.code and len(case.run) == 1
+    left = [n for n in ("out", "out.csv") if alone and (at / n).exists()]
     return [*wrong, *(f"{name} was written" for name in left)], [*told, *last]
 
 

@@ -7,20 +7,24 @@ __all__ = ['predict', 'export']
 
 # %% ../../nbs/9_cli/31_answering.ipynb #91b072d2
 import sys
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..core.config import UserError
+from ..core.rows import as_row
+from ..core.storage import user_path
 from .settings import chosen_run, with_options
 
 # %% ../../nbs/9_cli/31_answering.ipynb #c7f9f3d4
 _INPUT = "File of texts: a table, or one text per line; - for standard input"
-_COLUMNS = "Columns of the text in a table, for example title,description"
-_DELIMITER = "Delimiter of its columns [a comma in .csv, a tab in .tsv]"
-_FROM = "What standard input is: txt for one text per line, csv, tsv or jsonl"
+_COLUMNS = "Columns of the text, in the order of the trained ones [those of training]"
+_ENCODING = "Encoding of the texts [utf-8, or that of training]"
+_DELIMITER = "Delimiter of its columns [a comma in .csv, a tab in .tsv, or that of training]"
+_FROM = "What standard input is: txt for one text per line, csv, tsv or jsonl [txt]"
 
 # %% ../../nbs/9_cli/31_answering.ipynb #29d3cf93
 @dataclass(frozen=True)
@@ -28,17 +32,17 @@ class _Source:
     "Where texts come from"
     input:Annotated[str | None, typer.Option("--input", "-i", help=_INPUT)] = None
     columns:Annotated[str, typer.Option("--text", help=_COLUMNS)] = ""
-    encoding:Annotated[str, typer.Option(help="Encoding of a table")] = "utf-8"
+    encoding:Annotated[str, typer.Option(help=_ENCODING)] = ""
     delimiter:Annotated[str, typer.Option(help=_DELIMITER)] = ""
-    given:Annotated[str, typer.Option("--from", help=_FROM)] = "txt"
+    given:Annotated[str, typer.Option("--from", help=_FROM)] = ""
 
 # %% ../../nbs/9_cli/31_answering.ipynb #3a2ce0a7
 _OUTPUT = (
     "New file for the predictions with all columns of the input: .csv, .tsv, .jsonl or .parquet, "
-    "the first three also as .gz [the screen]. After an interruption, the same command resumes"
+    "the first three also as .gz; - for standard output, row by row [lines for people]. "
+    "After an interruption, the same command resumes a file"
 )
-_FORMAT = "Format on the screen: screen, csv or jsonl"
-_BAD_ROWS = "error: stop at the first bad row; quarantine: set bad rows aside"
+_FORMAT = "Format on standard output: csv, tsv or jsonl, as with -o - [that of the input, or csv]"
 _SAFE = "Put an apostrophe before cells that a spreadsheet would run"
 
 # %% ../../nbs/9_cli/31_answering.ipynb #adca0589
@@ -46,9 +50,28 @@ _SAFE = "Put an apostrophe before cells that a spreadsheet would run"
 class _Predictions:
     "Where predictions go"
     output:Annotated[Path | None, typer.Option("--output", "-o", help=_OUTPUT)] = None
-    format:Annotated[str, typer.Option(help=_FORMAT)] = "screen"
-    bad_rows:Annotated[str, typer.Option(help=_BAD_ROWS)] = "error"
+    format:Annotated[str, typer.Option(help=_FORMAT)] = ""
     safe_cells:Annotated[bool, typer.Option("--safe-cells", help=_SAFE)] = False
+
+    @property
+    def piped(self)->bool:
+        "Tell whether rows go to standard output"
+        return str(self.output) == "-" or (bool(self.format) and not self.output)
+
+# %% ../../nbs/9_cli/31_answering.ipynb #31ae0001
+_BAD_ROWS = (
+    "error: stop at the first bad row; quarantine: leave it out; keep: leave it in its place, "
+    "without a prediction [error]"
+)
+_MOST = "Most rows that may be bad: a percentage or a number [5%]"
+_EMPTY = "An input without rows gives an output without rows"
+
+@dataclass(frozen=True)
+class _BadRows:
+    "What to do with rows that cannot be answered"
+    bad_rows:Annotated[str, typer.Option(help=_BAD_ROWS)] = ""
+    max_bad_rows:Annotated[str, typer.Option(help=_MOST)] = ""
+    allow_empty:Annotated[bool, typer.Option("--allow-empty", help=_EMPTY)] = False
 
 # %% ../../nbs/9_cli/31_answering.ipynb #0ff7fadd
 _WINDOWS = "Read long articles whole, in overlapping windows, instead of their beginning only"
@@ -70,6 +93,71 @@ class _Manner:
     raw:Annotated[bool, typer.Option("--raw", help=_RAW)] = False
 
 # %% ../../nbs/9_cli/31_answering.ipynb #de156d38
+_TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+_SOURCES = {
+    "typed": "texts on the command line",
+    ".txt": "plain text, where each line is a text",
+    ".csv": "CSV",
+    ".tsv": "TSV",
+    ".jsonl": "JSON Lines",
+    ".parquet": "Parquet",
+}
+_TAKES = { # The kinds of sources on which an option has an effect
+    "--text": _TABLES,
+    "--delimiter": (".csv", ".tsv"),
+    "--encoding": (".txt", ".csv", ".tsv", ".jsonl"),
+    "--bad-rows": (".txt", *_TABLES),
+    "--max-bad-rows": (".txt", *_TABLES),
+    "--allow-empty": (".txt", *_TABLES),
+}
+
+# %% ../../nbs/9_cli/31_answering.ipynb #31ae0003
+def _source_kind(
+    text:list[str]|None, # Texts typed
+    source:_Source, # Where others come from
+)->str: # A key of `_SOURCES`
+    "Tell what kind of source it is"
+    from newsclf.data.records import is_plain
+    from newsclf.data.tables import table_format
+    from newsclf.predict.inputs import check_given, check_there
+
+    if text:
+        return "typed"
+    if source.input == "-":
+        check_given(source.given or "txt")
+        return "." + (source.given or "txt")
+    path = user_path(source.input)
+    check_there(path)
+    kind = ".txt" if is_plain(path) else table_format(path)
+    return {".tab": ".tsv", ".ndjson": ".jsonl"}.get(kind, kind)
+
+# %% ../../nbs/9_cli/31_answering.ipynb #36ea43c6
+def _check_effect(
+    kind:str, # From `_source_kind`
+    source:_Source, # Where texts come from
+    rows:_BadRows, # What to do with bad ones
+):
+    "Raise `UserError` for an option that has no effect on this kind of source"
+    given = {"--text": source.columns, "--delimiter": source.delimiter,
+             "--encoding": source.encoding, "--bad-rows": rows.bad_rows,
+             "--max-bad-rows": rows.max_bad_rows, "--allow-empty": rows.allow_empty}
+    for name, value in given.items():
+        if value and kind not in _TAKES[name]:
+            do = f"Leave {name} out"
+            if kind == ".txt" and ".csv" in _TAKES[name]:
+                table = "--from csv" if source.input == "-" else "a file called .csv or .tsv"
+                do += f", or give a table: {table}"
+            raise UserError(f"{name} has no effect on {_SOURCES[kind]}", do=do)
+    if source.given and source.input != "-":
+        do = "Leave --from out: the ending of the file says what it is"
+        raise UserError("--from has no effect without --input -", do=do)
+    if rows.bad_rows not in ("", "error", "quarantine", "keep"):
+        raise UserError(f"--bad-rows must be error, quarantine or keep (got {rows.bad_rows})")
+    if rows.max_bad_rows and rows.bad_rows in ("", "error"):
+        found, do = "--max-bad-rows has no effect on rows that stop the job", "Add --bad-rows keep"
+        raise UserError(found, do=do)
+
+# %% ../../nbs/9_cli/31_answering.ipynb #31ae0005
 def _check_choice(
     text:list[str]|None, # Texts typed
     source:_Source, # Where others come from
@@ -81,70 +169,116 @@ def _check_choice(
         raise UserError("Nothing to classify", do=do)
     if text and source.input:
         raise UserError("Texts and --input do not go together", do="Give one of them")
-    if wanted.format not in ("screen", "csv", "jsonl"):
-        raise UserError(f"--format must be screen, csv or jsonl (got {wanted.format})")
-    if wanted.output and text:
-        do = "Write the texts to a file, one per line, and name it with --input"
-        raise UserError("--output needs --input", do=do)
-    for_files = (wanted.bad_rows, wanted.safe_cells, source.given) != ("error", False, "txt")
-    if for_files and not wanted.output:
-        found = "--bad-rows, --safe-cells and --from need a file to write"
-        raise UserError(found, do="Add --output FILE")
+    if wanted.format not in ("", "csv", "tsv", "jsonl"):
+        raise UserError(f"--format must be csv, tsv or jsonl (got {wanted.format})")
+    if wanted.output and not wanted.piped:
+        if text:
+            do = "Write the texts to a file, one per line, and name it with --input"
+            raise UserError("--output FILE needs --input", do=do)
+        if wanted.format:
+            do = "Leave it out: the ending of --output says the format"
+            raise UserError("--format has no effect on a file", do=do)
+    on_screen = not wanted.output and not wanted.piped
+    if wanted.safe_cells and (on_screen or wanted.format == "jsonl"):
+        found = "--safe-cells has an effect on CSV and TSV only"
+        raise UserError(found, do="Add -o - --format csv, or --output FILE.csv")
 
 # %% ../../nbs/9_cli/31_answering.ipynb #ea080de2
-def _predict_file(
-    model:str|None, # As typed
+def _row_options(
+    run, # A run or a saved classifier
     source:_Source, # Where texts come from
-    wanted:_Predictions, # Where predictions go
-    manner:_Manner, # How the model predicts
-):
-    "Classify every row of a file, in a file"
-    from newsclf.predict.files import answer_file
+    rows:_BadRows, # What to do with bad ones
+): # `InputOptions`
+    "Say how the rows are read: as you say, or as in training"
+    from newsclf.data.trained import read_trained
+    from newsclf.predict.inputs import InputOptions
 
-    reading = (source.columns, source.encoding, source.delimiter, wanted.bad_rows)
-    safe, given = wanted.safe_cells, source.given
-    answer_file(
-        source.input, wanted.output, chosen_run(model), *reading,
-        safe=safe, given=given, **asdict(manner),
+    return InputOptions(
+        source.columns, source.encoding, source.delimiter,
+        bad_rows=rows.bad_rows or "error", max_bad_rows=rows.max_bad_rows or "5%",
+        allow_empty=rows.allow_empty, given=source.given or "txt", trained=read_trained(run),
     )
 
-# %% ../../nbs/9_cli/31_answering.ipynb #fa658125
-def _texts(
-    typed:list[str]|None, # On the command line
-    source:_Source, # Where others come from
-)->list[str]: # One at least
-    "Read the texts to classify on the screen"
-    from newsclf.data.records import read_texts
+def _check_model(
+    run:Path, # A run or a saved classifier
+):
+    "Raise `UserError` for a name that is no folder, before anything slow is imported"
+    if not user_path(run).is_dir():
+        do = "Check the path, or type: newsclf runs"
+        raise UserError("no such folder", "a run or a saved classifier", str(run), do)
 
-    found = typed or read_texts(source.input, source.encoding, source.delimiter, source.columns)
-    if not found:
-        do = "Give a file with at least one text"
-        raise UserError("Nothing to classify", where=source.input or "", do=do)
-    return list(found)
+# %% ../../nbs/9_cli/31_answering.ipynb #31ae0008
+def _read_columns(
+    source:_Source, # Where texts come from
+    options, # How they are read: `InputOptions`
+    whole:bool=False, # Read all rows, so that nothing is printed before a mistake is found?
+)->str: # For the screen
+    "Find the columns of a file; `UserError` if they are not there, or for a bad row"
+    from newsclf.data.records import open_records
+    from newsclf.data.trained import columns_words
+    from newsclf.predict.inputs import count_first
+
+    _, columns, _ = open_records(user_path(source.input), options.asked())
+    if whole:
+        count_first(user_path(source.input), options, always=True)
+    return columns_words(columns, options.trained)
 
 # %% ../../nbs/9_cli/31_answering.ipynb #26bfd82f
-def _predict_screen(
-    model:str|None, # As typed
-    texts:list[str], # At least one
-    format:str, # screen, csv or jsonl
-    manner:_Manner, # How the model predicts
-):
-    "Classify texts on the screen"
-    from newsclf.predict.columns import answer_columns, answered, part_bytes, screen_lines
-    from newsclf.predict.predictor import Predictor
+def _predict_here(
+    text:list[str]|None, # Texts typed
+    source:_Source, # Where others come from
+    wanted:_Predictions, # Where predictions go
+    options, # How rows are read: `InputOptions`
+    clf, # The model
+)->dict: # What was answered, for a program
+    "Classify rows on standard output, as they come"
+    from newsclf.data.trained import columns_words
+    from newsclf.predict.pipes import answer_stream, open_source, typed_rows, usual_format
 
-    clf = Predictor(chosen_run(model), **asdict(manner))
-    proba, ours = clf.predict_proba(texts), answer_columns(clf.names)
-    if format == "screen":
-        sys.stdout.write(screen_lines(texts, proba, clf.names))
-        return
-    rows = answered([dict(text=t) for t in texts], proba, clf.names, ours)
-    sys.stdout.write(part_bytes(rows, ["text", *ours], "." + format, head=True).decode())
+    given = typed_rows(text) if text else open_source(source.input, options)
+    if source.input == "-" and options.given != "txt":
+        read = columns_words(given.columns, options.trained)
+        print(as_row("text", read), file=sys.stderr)
+    usual = "csv" if text else usual_format(source.input, options.given)
+    kind = (wanted.format or usual) if wanted.piped else "screen"
+    rows = None if wanted.piped else []
+    n = answer_stream(given, clf, kind, safe=wanted.safe_cells, told=rows)
+    return dict(rows=n) if rows is None else dict(predictions=rows)
+
+# %% ../../nbs/9_cli/31_answering.ipynb #31ae0009
+def _predict_file(
+    run:Path, # A run or a saved classifier
+    source:_Source, # Where texts come from
+    wanted:_Predictions, # Where predictions go
+    options, # How rows are read: `InputOptions`
+    manner:_Manner, # How the model predicts
+)->dict: # What was done, for a program
+    "Classify every row of a file, in a file"
+    if source.input != "-":
+        _read_columns(source, options)
+    from newsclf.predict.files import answer_file
+
+    how = {f.name: getattr(options, f.name) for f in fields(options)} | asdict(manner)
+    account = answer_file(source.input, wanted.output, run, safe=wanted.safe_cells, **how)
+    return dict(model=str(run), output=str(wanted.output)) | account
 
 # %% ../../nbs/9_cli/31_answering.ipynb #9add83eb
-_MODEL = "A run or a saved classifier [the newest run]"
+_MODEL = "A run or a saved classifier [the promoted run, or the newest]"
 
 # %% ../../nbs/9_cli/31_answering.ipynb #c9de584d
+_KEEP = "Correct the row, or leave it in its place without a prediction: --bad-rows keep"
+
+@contextmanager
+def _keeping_advised():
+    "Name the option of `predict` that loses no row, where a bad row stops the reader"
+    try:
+        yield
+    except UserError as e:
+        if e.do != "Correct the row":
+            raise
+        raise UserError(e.found, e.expected, e.where, _KEEP) from None
+
+# %% ../../nbs/9_cli/31_answering.ipynb #e75a07c1
 @with_options
 def predict(
     text:Annotated[list[str] | None, typer.Argument(help="Texts; or use --input")] = None,
@@ -152,14 +286,29 @@ def predict(
     *,
     source:_Source,
     wanted:_Predictions,
+    rows:_BadRows,
     manner:_Manner,
 ):
     "Classify texts from the command line, a file or standard input."
     _check_choice(text, source, wanted)
-    if wanted.output:
-        _predict_file(model, source, wanted, manner)
-    else:
-        _predict_screen(model, _texts(text, source), wanted.format, manner)
+    kind = _source_kind(text, source)
+    _check_effect(kind, source, rows)
+    if wanted.safe_cells and wanted.piped and kind == ".jsonl" and not wanted.format:
+        found = "--safe-cells has an effect on CSV and TSV only"
+        raise UserError(found, do="Add --format csv")
+    run = chosen_run(model)
+    _check_model(run)
+    options = _row_options(run, source, rows)
+    with _keeping_advised():
+        if wanted.output and not wanted.piped:
+            return _predict_file(run, source, wanted, options, manner)
+        if source.input and source.input != "-":
+            read = _read_columns(source, options, whole=True)
+            print(as_row("text", read), file=sys.stderr)
+        from newsclf.predict.predictor import Predictor
+
+        clf = Predictor(run, **asdict(manner))
+        return dict(model=str(run)) | _predict_here(text, source, wanted, options, clf)
 
 # %% ../../nbs/9_cli/31_answering.ipynb #42d09e59
 _FLOAT32 = "float32 for openvino, even if the CPU supports bfloat16"
@@ -180,4 +329,5 @@ def export(
 
     if int8 and float32:
         raise UserError("--int8 and --float32 do not go together", do="Give one of them")
-    export_run(run, to, "int8" if int8 else "float32" if float32 else "", data, out)
+    precision = "int8" if int8 else "float32" if float32 else ""
+    return dict(run=run, export=str(export_run(run, to, precision, data, out)))

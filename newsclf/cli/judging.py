@@ -6,7 +6,7 @@
 __all__ = ['evaluate', 'compare']
 
 # %% ../../nbs/9_cli/30_judging.ipynb #bfa05426
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +15,22 @@ import typer
 from ..core.config import UserError
 from ..core.rows import as_row
 from ..core.storage import save_json
-from .settings import ResultsFile, chosen_run, new_file, with_options, with_settings
+from .arguments import check_table, new_file
+from .settings import ResultsFile, chosen_run, with_options, with_settings
 
 # %% ../../nbs/9_cli/30_judging.ipynb #a3a63984
+_PREDICTIONS = (
+    "A table of predictions instead of a model, from any source: label, text or id, and a "
+    "probability for each class"
+)
+_PREDICTED = "Column of the predicted class, if a table has the predictions of two models"
+
+@dataclass(frozen=True)
+class _Table:
+    "A table of predictions"
+    predictions:Annotated[Path | None, typer.Option(help=_PREDICTIONS)] = None
+    predicted:Annotated[str, typer.Option(help=_PREDICTED)] = ""
+
 @dataclass(frozen=True)
 class _Results:
     "Where the results of an evaluation go"
@@ -43,34 +56,49 @@ class _Asking:
     study:Annotated[bool, typer.Option("--study", help=_STUDY)] = False
 
 # %% ../../nbs/9_cli/30_judging.ipynb #64989fdf
+_OF_TABLES = ("text", "label", "encoding", "delimiter") # Settings that a table has, too
+
+def _check_no_table(
+    table:_Table, # As typed
+):
+    "Raise `UserError` for an option of tables beside a model"
+    if table.predicted:
+        found = "--predicted has no effect without --predictions"
+        raise UserError(found, do="Add --predictions FILE, or leave it out")
+
 def _check_alone(
     model:str|None, # As typed
     asking:_Asking, # How a model would predict
     settings:dict, # How to read
 ):
     "Raise `UserError` for an option of a model beside a table of predictions"
-    told = (settings[name] for name in ("text", "label", "bad_rows"))
-    if any((model, asking.pipeline, asking.study, *told)):
-        raise UserError(
-            "--predictions does not go with a model or its options",
-            do="Leave out the model, --pipeline, --study, --text, --label and --bad-rows",
-        )
+    told = [bool(model), asking.pipeline, asking.study]
+    names = ["the model", "--pipeline", "--study"]
+    for name, value in settings.items():
+        if name not in _OF_TABLES:
+            told.append(bool(value))
+            names.append("--" + name.replace("_", "-"))
+    if given := [name for name, value in zip(names, told, strict=True) if value]:
+        found = f"--predictions does not go with {' and '.join(given)}"
+        raise UserError(found, do="Leave out one of them")
 
 # %% ../../nbs/9_cli/30_judging.ipynb #0b88f893
 def _evaluate_table(
-    predictions:Path, # A table of predictions of any model
+    table:_Table, # A table of predictions of any model
     results:_Results, # Where the report goes
     settings:dict, # How to read the table
 ): # An `Evaluation`
     "Evaluate a table of predictions"
     from newsclf.run.predictions import evaluate_predictions
+    from newsclf.run.tables import TableAsked
 
-    given = {name: value for name, value in settings.items() if value}
-    return evaluate_predictions(predictions, report=results.report, **given)
+    given = {name: settings[name] for name in _OF_TABLES if settings.get(name)}
+    asked = TableAsked(predicted=table.predicted, **given)
+    return evaluate_predictions(table.predictions, asked, report=results.report)
 
 # %% ../../nbs/9_cli/30_judging.ipynb #b908eaa7
 def _evaluate_model(
-    model:str|None, # A run or a saved classifier; None for the newest run
+    model:str|None, # A run or a saved classifier; None for the promoted or newest
     data:str, # What it is tested on
     results:_Results, # Where the report goes
     asking:_Asking, # How it predicts
@@ -83,13 +111,10 @@ def _evaluate_model(
     return evaluate_folder(chosen_run(model), data, asking.device, extras, **settings)
 
 # %% ../../nbs/9_cli/30_judging.ipynb #ffe3a383
-_MODEL = "A run or a saved classifier [the newest run]"
-_PREDICTIONS = (
-    "A table of predictions instead of a model, from any source: label, text or id, and a "
-    "probability for each class"
-)
-_TESTED = "A folder with a test file, one file, or sample"
-_READING = ["text", "label", "encoding", "delimiter", "bad_rows"]
+_MODEL = "A run or a saved classifier [the promoted run, or the newest]"
+_TESTED = "A folder with a test file, one file, a dataset on disk or on the hub, or sample"
+_READING = ["text", "label", "test_split", "encoding", "delimiter", "no_header", "no_quotes"]
+_READING += ["bad_rows", "max_bad_rows"]
 
 # %% ../../nbs/9_cli/30_judging.ipynb #50a3d131
 def _place_rows(
@@ -109,48 +134,64 @@ def _place_rows(
 def evaluate(
     model:Annotated[str | None, typer.Argument(help=_MODEL)] = None,
     data:Annotated[str, typer.Option(help=_TESTED)] = "sample",
-    predictions:Annotated[Path | None, typer.Option(help=_PREDICTIONS)] = None,
     *,
+    table:_Table,
     results:_Results,
     asking:_Asking,
     **settings,
 ):
     "Evaluate a trained model on a test file."
+    if table.predictions:
+        _check_alone(model, asking, settings)
+        check_table(table.predictions)
+        found = _evaluate_table(table, results, settings)
+    else:
+        _check_no_table(table)
+        found = _evaluate_model(model, data, results, asking, settings)
     from newsclf.run.evaluation import format_evaluation
     from newsclf.run.predictions import evaluation_json
 
-    new_file(results.output)
-    new_file(results.report)
-    if predictions:
-        _check_alone(model, asking, settings)
-        found = _evaluate_table(predictions, results, settings)
-    else:
-        found = _evaluate_model(model, data, results, asking, settings)
     print(format_evaluation(found))
+    told = evaluation_json(found)
     if results.output:
-        save_json(results.output, evaluation_json(found))
+        save_json(results.output, told)
     print("\n".join(_place_rows(results)))
+    return told
 
 # %% ../../nbs/9_cli/30_judging.ipynb #40a41c35
 _RUN_OR_TABLE = "A run or a table of predictions; several runs of one method, separated by commas"
 _COMMON = "Compare only the rows that both have, if their test sets differ"
+_SETS = f"{_PREDICTED}; one for both tables, or two separated by a comma"
+
+@dataclass(frozen=True)
+class _Columns:
+    "The columns of tables of predictions"
+    predicted:Annotated[str, typer.Option(help=_SETS)] = ""
+    text:Annotated[str, typer.Option(help="Columns that identify a row [digest, text or id]")] = ""
+    label:Annotated[str, typer.Option(help="Column of the true class [label]")] = ""
 
 # %% ../../nbs/9_cli/30_judging.ipynb #91b99b0a
+@with_options
 def compare(
     a:Annotated[str, typer.Argument(help=_RUN_OR_TABLE)],
     b:Annotated[str, typer.Argument(help="The other side, likewise")],
     common:Annotated[bool, typer.Option("--common", help=_COMMON)] = False,
+    *,
+    columns:_Columns,
     output:ResultsFile = None,
 ):
     "Find out which of two models is better, and whether the test set is large enough to tell."
     from newsclf.evaluate.compare import format_comparison
     from newsclf.evaluate.holdout import format_looks
     from newsclf.run.predictions import compare_runs, comparison_json
+    from newsclf.run.tables import TableAsked
 
     new_file(output)
-    found = compare_runs(a, b, common)
+    found = compare_runs(a, b, common, TableAsked(**asdict(columns)))
     print(format_comparison(found.found))
     print(as_row("ledger", format_looks(found.looks).replace("\n", " ")))
+    told = comparison_json(found)
     if output:
-        save_json(output, comparison_json(found))
+        save_json(output, told)
         print(as_row("results", str(output), wrap=False))
+    return told

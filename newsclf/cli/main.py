@@ -7,18 +7,21 @@ __all__ = ['app', 'bench', 'main']
 
 # %% ../../nbs/9_cli/00_main.ipynb #1c904908
 import errno
+import re
+import shlex
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from ..core.config import Stopped, UserError
 from ..core.machine import one_heap
-from ..core.provenance import installed_version
+from ..core.provenance import program_version
 from .answering import export, predict
 from .judging import compare, evaluate
-from .learning import audit, check, train
+from .learning import audit, check, holdout, train
 from .settings import add_command
 from .speed import bench_answering, bench_training
 from .upkeep import doctor, fetch, runs, verify
@@ -39,7 +42,7 @@ def _show_version(
 ):
     "Print the version and leave"
     if wanted:
-        print(f"newsclf {installed_version('newsclf')}")
+        print(program_version())
         raise typer.Exit()
 
 @app.callback()
@@ -56,10 +59,10 @@ def _common(
 
 # %% ../../nbs/9_cli/00_main.ipynb #d9f94227
 for _command in (
-    *(train, check, audit, predict, evaluate, export, compare),
+    *(train, check, audit, holdout, predict, evaluate, export, compare),
     *(fetch, runs, verify, doctor),
 ):
-    add_command(app, _command)
+    add_command(app, _command, answers=_command is predict)
 
 # %% ../../nbs/9_cli/00_main.ipynb #b721a6ac
 _BENCH = "Compare the speed of newsclf with plain transformers on this machine."
@@ -79,6 +82,16 @@ def _fail(
     print(f"newsclf: {message}", file=sys.stderr)
     sys.exit(code)
 
+# %% ../../nbs/9_cli/00_main.ipynb #42e1d672
+def _typed_command(
+    argv:list[str], # The program and its words
+)->str: # As "newsclf bench train"
+    "Name the command that was typed, without its options"
+    known = [app.registered_commands, bench.registered_commands]
+    names = {c.name or getattr(c.callback, "__name__", "") for group in known for c in group}
+    words = [w for w in argv[1:3] if w in names | {"bench"}]
+    return " ".join(["newsclf", *words])
+
 # %% ../../nbs/9_cli/00_main.ipynb #adedf4fa
 def _fail_call(
     error, # What typer says is wrong with a call
@@ -92,7 +105,9 @@ def _fail_call(
     if near := getattr(error, "possibilities", None):
         found = f"no option {error.option_name}. Did you mean {' or '.join(near)}?"
     elif not found.endswith("?"):
-        found += f". Type {error.ctx.command_path} --help to see how to call it."
+        context = getattr(error, "ctx", None) # none for an option without its value
+        typed = context.command_path if context else _typed_command(sys.argv)
+        found += f". Type {typed} --help to see how to call it."
     _fail(found, 2)
 
 # %% ../../nbs/9_cli/00_main.ipynb #3856117f
@@ -132,13 +147,30 @@ def _let_go(
         with suppress(OSError):
             sys.stdout.close()
 
+# %% ../../nbs/9_cli/00_main.ipynb #b77a2e21
+def _anew(
+    e:UserError, # Raised by a command
+    argv:list[str], # The program and its words
+)->str: # Message for the user
+    "Say a message so that what it says can be typed"
+    command:Any = get_command(app)
+    for word in _typed_command(argv).split()[1:]:
+        command = command.commands[word]
+    have = {flag for p in command.params for flag in (*p.opts, *p.secondary_opts)}
+    flags = e.do.removeprefix("Add ")
+    if not flags.startswith("--") or set(re.findall(r"(?<!\S)--[a-z-]+", flags)) <= have:
+        return str(e)
+    file = shlex.quote(e.where)
+    do = f"Write the file anew: newsclf check {file} {flags} --write clean.csv"
+    return str(UserError(e.found, e.expected, e.where, do))
+
 # %% ../../nbs/9_cli/00_main.ipynb #8130de0a
 def _fail_with(
     e:Exception, # Raised by a command
 ):
     "Say what an error means for the user, and leave"
     if isinstance(e, UserError):
-        _fail(str(e), 2)
+        _fail(_anew(e, sys.argv), 2)
     if isinstance(e, OSError) and (words := _system_words(e)):
         _let_go(e)
         _fail(words, 2)

@@ -20,7 +20,8 @@ from ..core.provenance import circumstances
 from ..core.rows import as_row
 from ..core.storage import save_json
 from ..core.values import as_json
-from .settings import ResultsFile, chosen_run, new_file, with_options, with_settings
+from .arguments import new_file
+from .settings import ResultsFile, chosen_run, with_options, with_settings
 
 # %% ../../nbs/9_cli/50_speed.ipynb #6f10cebe
 def _aside(
@@ -73,6 +74,7 @@ def bench_training(
     print(format_bench(found))
     if output:
         _write_results(output, as_json(found), seed=cfg.seed)
+    return found
 
 # %% ../../nbs/9_cli/50_speed.ipynb #11d72cc6
 def _run_places(
@@ -119,9 +121,9 @@ def _read(
     from newsclf.data.records import read_texts
     from newsclf.data.sources import find_parts
 
-    parts = find_parts(source.data)[0]
-    path = str(parts.get("test") or parts["train"])
-    texts = read_texts(path, wanted=source.columns)[:source.rows]
+    parts = find_parts(source.data).files
+    [path, *_] = parts.get("test") or parts["train"]
+    texts = read_texts(str(path), wanted=source.columns)[:source.rows]
     if not texts:
         raise UserError("no texts", where=source.data, do="Choose --data with at least one text")
     return texts
@@ -161,7 +163,7 @@ def _time_sides(
         return bench_predict(sides, texts, turns, say=_aside)
 
 # %% ../../nbs/9_cli/50_speed.ipynb #c61272ad
-_NEWEST = "A run or a saved classifier [the newest run]"
+_NEWEST = "A run or a saved classifier [the promoted run, or the newest]"
 
 # %% ../../nbs/9_cli/50_speed.ipynb #5634f530
 @with_options
@@ -181,3 +183,4 @@ def bench_answering(
     print(format_answering(found))
     if output:
         _write_results(output, found)
+    return found

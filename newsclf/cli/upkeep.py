@@ -7,6 +7,8 @@ __all__ = ['fetch', 'runs', 'verify', 'doctor']
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #44091e3c
 import shlex
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +16,9 @@ import typer
 
 from ..core.config import UserError
 from ..core.machine import choose_device, choose_precision, machine
-from ..core.provenance import installed_version, versions
+from ..core.provenance import installed_version, program_version, versions
 from ..core.rows import as_row
-from .settings import ToJson, print_json
+from .settings import Ended, with_options
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #84565a35
 def fetch(
@@ -29,19 +31,80 @@ def fetch(
     folder = str(fetch_model(name, revision))
     print(as_row("model", f"{name}, in {folder}", wrap=False))
     print(as_row("next", f"newsclf train --model {shlex.quote(name)}", wrap=False))
+    return dict(model=name, folder=folder)
+
+# %% ../../nbs/9_cli/40_upkeep.ipynb #20c0a002
+_PROMOTE = "Mark this run as the one that predicts, in place of another"
+_PRUNE = "Remove old runs after a question: never the promoted one, or one that is training"
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #0a83f7de
+@dataclass(frozen=True)
+class _Pruning:
+    "Which runs are removed"
+    prune:Annotated[bool, typer.Option("--prune", help=_PRUNE)] = False
+    keep:Annotated[int | None, typer.Option(help="Newest runs that --prune keeps [5]")] = None
+    yes:Annotated[
+        bool, typer.Option("--yes", help="Remove without a question, as in cron")
+    ] = False
+
+# %% ../../nbs/9_cli/40_upkeep.ipynb #20c0a003
+def _check_pruning(
+    promote:str, # As typed
+    wanted:_Pruning, # As typed
+):
+    "Raise `UserError` for options that contradict each other or have no effect"
+    if promote and wanted.prune:
+        raise UserError("--promote and --prune do not go together", do="Give one of them")
+    if not wanted.prune and (wanted.yes or wanted.keep is not None):
+        name = "--yes" if wanted.yes else "--keep"
+        raise UserError(f"{name} has no effect without --prune", do=f"Leave {name} out")
+
+# %% ../../nbs/9_cli/40_upkeep.ipynb #20c0a004
+def _agreed(
+    n:int, # Runs to remove
+)->bool:
+    "Ask on the terminal whether to remove them"
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        found = "nobody is there to answer whether to remove these runs"
+        raise UserError(found, do="Type the same with --yes")
+    said = input(f"Remove {'them' if n > 1 else 'it'}? [y/N] ")
+    return said.strip().lower() in ("y", "yes")
+
+# %% ../../nbs/9_cli/40_upkeep.ipynb #20c0a005
+def _prune(
+    folder:Path, # Of runs
+    wanted:_Pruning, # As typed
+)->dict: # For a program
+    "Show which runs would go, ask, and remove them"
+    from newsclf.run.pruning import choose_old_runs, pruning_rows, remove_runs
+
+    found, gone = choose_old_runs(folder, 5 if wanted.keep is None else wanted.keep), []
+    print("\n".join(pruning_rows(found)))
+    if found.remove:
+        gone = remove_runs(found, folder) if wanted.yes or _agreed(len(found.remove)) else []
+        print(as_row("removed", ", ".join(gone) or "nothing"))
+    return dict(removed=gone, stay=found.stay)
+
+# %% ../../nbs/9_cli/40_upkeep.ipynb #20c0a006
+@with_options
 def runs(
     folder:Annotated[Path, typer.Argument(help="Folder of runs")] = Path("runs"),
-    to_json:ToJson = False,
+    promote:Annotated[str, typer.Option(help=_PROMOTE, metavar="NAME")] = "",
+    *,
+    pruning:_Pruning,
 ):
-    "List the runs with their accuracy, date and size."
+    "List the runs with their accuracy, date and size; promote one, or remove old ones."
+    from newsclf.run.promotion import promote_run
     from newsclf.run.runs import format_runs, list_runs
 
+    _check_pruning(promote, pruning)
+    if pruning.prune:
+        return _prune(folder, pruning)
+    if promote:
+        promote_run(promote, folder)
     found = list_runs(folder)
-    if to_json:
-        return print_json(found)
     print(format_runs(found, folder))
+    return found
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #44529c10
 def verify(
@@ -54,6 +117,7 @@ def verify(
 
     lines = verify_folder(path)
     print("\n".join([as_row("verified", path, wrap=False), *lines]))
+    return dict(path=path, verified=[" ".join(line.split()) for line in lines])
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #8c61d4fc
 _NOTEBOOKS = "this matters only for the tests of the notebooks"
@@ -115,34 +179,32 @@ def _version_rows(
     told = {n: f"{n}=={v}" if v else f"no {n}" for n, v in found.items()}
     tools = [told.pop(name) for name in _NOTEBOOK_TOOLS if name in told]
     return [
+        as_row("program", program_version()),
         as_row("versions", ", ".join(told.values())),
         as_row("notebooks", ", ".join(tools) + " (only to work on newsclf itself)"),
     ]
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #50a3d143
 def _doctor_json(
-    found:dict[str, str | None], # Name to version
-    bad:list[str], # From `_bad_versions`
+    found:dict[str, str | None], # Name to version, none of them incompatible
 )->dict:
     "Say in JSON what is installed, and what it runs on"
     device = choose_device()
     precision = choose_precision("auto", device.name)
     here = dict(machine=machine(), device=device, precision=precision)
-    return dict(versions=found, incompatible=bad) | here | dict(minilm=_minilm_state())
+    known = dict(program=program_version(), versions=found, incompatible=[])
+    return known | here | dict(minilm=_minilm_state())
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #a58d8bf9
-def doctor(to_json:ToJson = False):
+def doctor():
     "Find incompatible versions, and say what is installed and which device is used."
     found = versions() | {name: installed_version(name) for name in _NOTEBOOK_TOOLS}
     bad = _bad_versions(found)
-    if to_json:
-        print_json(dict(versions=found, incompatible=bad) if bad else _doctor_json(found, bad))
-    elif bad:
-        print("\n".join([*(as_row("incompatible", line) for line in bad), *_version_rows(found)]))
-    else:
-        print(as_row("newsclf doctor", "no known incompatible versions"))
-        print("\n".join([*_machine_rows(), as_row("minilm", _minilm_state())]))
-        print("\n".join(_version_rows(found)))
-        print(as_row("next", "newsclf train"))
     if bad:
-        raise typer.Exit(1)
+        print("\n".join([*(as_row("incompatible", line) for line in bad), *_version_rows(found)]))
+        return Ended(dict(versions=found, incompatible=bad), code=1)
+    print(as_row("newsclf doctor", "no known incompatible versions"))
+    print("\n".join([*_machine_rows(), as_row("minilm", _minilm_state())]))
+    print("\n".join(_version_rows(found)))
+    print(as_row("next", "newsclf train"))
+    return _doctor_json(found)

@@ -95,6 +95,9 @@ class Tested:
     filing:str # Whether predictions may be filed without review, in words
     classes:list[ClassRow] # In label order
     notes:list[str] = field(default_factory=list) # What the metrics cannot say
+    seen:str = "" # How many test rows the model has learned from, in words; empty for none
+    unseen:float|None = None # Accuracy on the others, where there are any
+    unseen_f1:float|None = None # Macro F1 on the others
 
 # %% ../../nbs/0_core/50_events.ipynb #a5e9ddeb
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SEAL', 'LET_PASS', 'LOCK', 'file_digest', 'text_digests', 'atomic_path', 'write_text', 'save_json', 'folder_files',
            'FileEntry', 'list_files', 'listed_files', 'sealed_json', 'read_sealed_json', 'seal_folder', 'check_files',
-           'check_seal', 'json_lines', 'own_folder', 'user_path', 'need_disk']
+           'check_seal', 'json_lines', 'own_folder', 'is_owned', 'user_path', 'need_disk']
 
 # %% ../../nbs/0_core/20_storage.ipynb #a0db25a6
 import hashlib
@@ -47,6 +47,16 @@ def _sync(
     finally:
         os.close(handle)
 
+def _share(
+    path, # A file or a folder, just written
+):
+    "Give the permissions that the user's umask grants, whatever a library has set"
+    mask = os.umask(0o077)
+    os.umask(mask)
+    usual, mode = (0o777 if Path(path).is_dir() else 0o666) & ~mask, os.stat(path).st_mode
+    with suppress(OSError): # some disks have no permissions
+        os.chmod(path, mode & 0o7000 | usual) # a folder hands its group on
+
 # %% ../../nbs/0_core/20_storage.ipynb #073f0c28
 @contextmanager
 def atomic_path(
@@ -59,6 +69,7 @@ def atomic_path(
     try:
         yield tmp
         for p in [*tmp.rglob("*"), tmp] if tmp.is_dir() else [tmp]:
+            _share(p)
             _sync(p)
         os.replace(tmp, path)
         _sync(path.parent)
@@ -314,6 +325,24 @@ def own_folder(
         with suppress(OSError):
             path.unlink() # filelock notices this in a process that has just opened it
         lock.release()
+
+# %% ../../nbs/0_core/20_storage.ipynb #20c0ffe2
+def is_owned(
+    folder, # Any folder
+)->bool:
+    "Tell whether a process has locked a folder"
+    from filelock import FileLock, Timeout
+
+    path = Path(folder) / LOCK
+    if not path.exists():
+        return False
+    try:
+        with FileLock(str(path)).acquire(blocking=False):
+            return False
+    except Timeout:
+        return True
+    except OSError: # not ours to lock
+        return False
 
 # %% ../../nbs/0_core/20_storage.ipynb #e69d2714
 def user_path(

@@ -233,10 +233,11 @@ class LabelledTexts:
 # %% ../../nbs/1_data/50_duplicates.ipynb #73f93622
 def labelled_texts(
     rows:pd.DataFrame, # Columns text, label and line
-    source:str, # Name of the file
+    source:str, # Name of the file, where the rows do not name theirs
 )->LabelledTexts:
     "Get the texts, labels and places of rows"
-    places = [f"{source}:{line}" for line in rows["line"]]
+    files = rows["file"] if "file" in rows else [source] * len(rows)
+    places = [f"{file}:{line}" for file, line in zip(files, rows["line"], strict=True)]
     return LabelledTexts(rows["text"].tolist(), rows["label"].to_numpy(), places)
 
 # %% ../../nbs/1_data/50_duplicates.ipynb #b768472a

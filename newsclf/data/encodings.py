@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 
 from ..core.config import UserError
 from ..core.machine import show_bars
+from .packing import check_packing, is_plain
 
 # %% ../../nbs/1_data/10_encodings.ipynb #ef801fa5
 def _open_file(path:Path):
@@ -159,9 +160,10 @@ def text_pieces(
     encoding:str="utf-8", # Declared; invalid UTF-8 becomes lone surrogates, all else an error
     size:int=2**20, # Bytes per block
 )->Iterator[str]: # Blocks of text, without the byte order mark
-    "Decode a file block by block"
+    "Decode a file block by block; `UserError` if it is no text at all"
     blocks = _blocks(path, size)
-    first, line, mark = next(blocks), 1, "\ufeff"
+    first, line, begin = next(blocks), 1, True
+    check_packing(first[:4096], path, is_plain(path))
     codec = check_encoding(encoding, first[:4], str(path))
     faults = "surrogateescape" if codec == "utf-8" else "strict"
     decoder = codecs.getincrementaldecoder(codec)(faults)
@@ -170,8 +172,9 @@ def text_pieces(
             text = decoder.decode(raw, not raw)
         except UnicodeDecodeError as e:
             raise _not_text(e, codec, path, line) from None
-        yield text.removeprefix(mark)
-        line, mark = line + text.count("\n"), ""
+        text = text.lstrip("\ufeff") if begin else text
+        yield text
+        line, begin = line + text.count("\n"), begin and not text
 
 # %% ../../nbs/1_data/10_encodings.ipynb #72c4d5cc
 BAD_CHARACTER = re.compile("[\0\ud800-\udfff]")
@@ -196,7 +199,8 @@ def decode_utf8(
 )->str: # Text, without the byte order mark
     "Decode UTF-8; `UserError` if it is invalid or empty"
     check_encoding("utf-8", raw[:2], where)
-    text = raw.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    check_packing(raw[:4096], where, plain=True)
+    text = raw.decode("utf-8", "surrogateescape").lstrip("\ufeff")
     if not text.strip():
         raise UserError("the file is empty", where=where, do="Write at least one line to it")
     if bad := BAD_CHARACTER.search(text):

@@ -7,15 +7,16 @@ __all__ = ['NewsData', 'load_news']
 
 # %% ../../nbs/1_data/00_news.ipynb #015906ce
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 from datasets import Dataset, DatasetDict
 
-from ..core.config import Config
-from .account import Account, Rejected
-from .classes import check_classes
-from .reading import RawNews, hold_out, read_whole, reading_notes
+from ..core.config import Config, UserError
+from .account import Account, Facts, Rejected
+from .classes import check_classes, check_enough
+from .reading import RawNews, copies_together, hold_out, read_whole, reading_notes
+from .remarks import check_texts, data_remarks
 
 # %% ../../nbs/1_data/00_news.ipynb #5bb7ec49
 def _as_datasets(
@@ -40,8 +41,60 @@ class NewsData:
     quarantined: list[Rejected] # Bad rows that were set aside
     notes: list[str] # What the user should know, in words
     held_out: bool # True if there was no test file, so the test was held out
+    remarks: list[str] = field(default_factory=list) # What looks unintended
+    read_as: Facts = field(default_factory=Facts) # How the training rows were read
+
+# %% ../../nbs/1_data/00_news.ipynb #915b1b0d
+def _check_apart(
+    raw:RawNews, # From `read_whole`
+    where:str, # Data set, for the message
+):
+    "Raise `UserError` if all training rows are test rows"
+    if raw.test is None or not len(raw.test):
+        return
+    if set(raw.test["digest"]).issuperset(raw.train["digest"]):
+        found = "all training rows are test rows, too: such a test shows nothing"
+        do = "Hold a test out of the training rows: --test-split train"
+        raise UserError(found, where=where, do=do)
 
 # %% ../../nbs/1_data/00_news.ipynb #f15e2e47
+def _check_splittable(
+    raw:RawNews, # From `read_whole`
+    cfg:Config, # How to split
+):
+    "Raise `UserError` if a class has too few rows to be in every part"
+    parts = 1 + (raw.test is None) + (raw.validation is None)
+    if cfg.split not in ("stratified", "grouped"):
+        return
+    rows, names, where = raw.train, raw.classes.names, f"{cfg.data} train"
+    check_enough(rows["label"].tolist(), names, parts, where)
+    if copies_together(rows, cfg):
+        first = rows.drop_duplicates("text")
+        check_enough(first["label"].tolist(), names, parts, where, "different texts")
+
+# %% ../../nbs/1_data/00_news.ipynb #de0830bf
+def _hold_out_parts(
+    raw:RawNews, # From `read_whole`
+    cfg:Config, # How to split
+    group_by:Callable | None, # From texts to a group for each, for split="grouped"
+)->tuple[list[pd.DataFrame], list[str]]: # Training, validation and test rows; what was done
+    "Hold out the parts that the data set does not have"
+    names = raw.classes.names
+    train, validation, test, notes = raw.train, raw.validation, raw.test, []
+    check_texts(raw, f"{cfg.data} train")
+    _check_apart(raw, cfg.data)
+    _check_splittable(raw, cfg)
+    if test is None:
+        train, test = hold_out(train, cfg.test_size, cfg, group_by, names)
+        notes.append(f"no test file: {len(test):,} rows held out for the test")
+    if validation is None:
+        train, validation = hold_out(train, cfg.validation_size, cfg, group_by, names)
+    else:
+        files = " and ".join(raw.places["validation"])
+        notes.append(f"validation: the {len(validation):,} rows of {files}; none held out for it")
+    return [train, validation, test], notes
+
+# %% ../../nbs/1_data/00_news.ipynb #87eef3ee
 def load_news(
     cfg:Config=Config(), # data, columns, encoding, cleaning, split, seed
     group_by:Callable | None=None, # From texts to a group for each, for split="grouped"
@@ -49,20 +102,20 @@ def load_news(
 )->NewsData:
     "Read, check and split a data set"
     raw = raw or read_whole(cfg)
-    train, test, notes = raw.train, raw.test, reading_notes(raw, cfg)
-    if test is None:
-        train, test = hold_out(train, cfg.test_size, cfg, group_by)
-        notes.append(f"no test file: {len(test):,} rows held out for the test")
-    train, validation = hold_out(train, cfg.validation_size, cfg, group_by)
+    parts, held = _hold_out_parts(raw, cfg, group_by)
     names = raw.classes.names
-    check_classes(train["label"], names, f"{cfg.data} train, after --split {cfg.split}")
+    where = f"{cfg.data} train, after --split {cfg.split}"
+    do = "Choose another --split, or add rows"
+    check_classes(parts[0]["label"], names, where, do)
     return NewsData(
-        _as_datasets(train, validation, test),
+        _as_datasets(*parts),
         names,
         raw.sources,
         raw.kind,
         raw.accounts,
         raw.quarantined,
-        notes,
+        reading_notes(raw, cfg) + held,
         raw.test is None,
+        data_remarks(raw, cfg),
+        next((table.facts for table in raw.tables.values()), Facts()),
     )

@@ -4,10 +4,9 @@
 
 # %% auto #0
 __all__ = ['Look', 'TestRecord', 'read_vault', 'Looks', 'record_look', 'format_looks', 'rows_of_tests', 'refuse_test_rows',
-           'without_test_rows']
+           'without_test_rows', 'record_holdout']
 
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #99b1cb9d
-import base64
 import hashlib
 import os
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from ..core.config import UserError
 from ..core.provenance import utc_now
 from ..core.storage import LOCK, read_sealed_json, sealed_json, user_path, write_text
 from ..core.values import as_json, from_json
+from ..data.seen import pack_keys, row_keys, unpack_keys
 
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #a9d8f161
 def _test_identity(
@@ -30,32 +30,10 @@ def _test_identity(
     "Identify a set of rows"
     return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
-# %% ../../nbs/4_evaluate/40_holdout.ipynb #ad6c8b21
-def _row_keys(
-    digests, # From `text_digests`
-)->np.ndarray: # (rows,) uint64, in the order of the rows
-    "Take the first 64 bits of each digest"
-    return np.array([int(d[:16], 16) for d in digests], dtype=np.uint64)
-
-# %% ../../nbs/4_evaluate/40_holdout.ipynb #9d0876a2
-def _pack_keys(
-    keys, # From `_row_keys`
-)->str: # Base64 of the distinct keys, sorted, 8 bytes each, the highest first
-    "Write keys as a string for JSON"
-    return base64.b64encode(np.unique(keys).astype(">u8").tobytes()).decode()
-
-# %% ../../nbs/4_evaluate/40_holdout.ipynb #7a9769d2
-def _unpack_keys(
-    packed:str, # From `_pack_keys`
-)->np.ndarray: # (texts,) uint64, sorted, each once
-    "Read keys from a file"
-    return np.frombuffer(base64.b64decode(packed), dtype=">u8").astype(np.uint64)
-
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #3bd8abeb
 class _VaultClosed(UserError):
     "The ledger cannot be read or written at the moment"
 
-# %% ../../nbs/4_evaluate/40_holdout.ipynb #49fad7cf
 def _state_folder()->Path: # It need not exist
     "Find the folder for state; `_VaultClosed` if there is no home folder and none is named"
     if own := os.environ.get("NEWSCLF_STATE"):
@@ -97,16 +75,15 @@ class _RecordFile:
     identity:str # Digest of its rows
     kind:str # file, held out or table
     rows:int # Rows
-    digests:str # From `_pack_keys`
+    digests:str # From `pack_keys`
     looks:list[Look] # Evaluations in order
 
-# %% ../../nbs/4_evaluate/40_holdout.ipynb #005ce843
 def _write_record(
     folder, # Of the ledger
     r:TestRecord, # To write
 ):
     "Write one test set"
-    digests = _pack_keys(r.keys)
+    digests = pack_keys(r.keys)
     kept = _RecordFile(
         identity=r.identity, kind=r.kind, rows=r.rows, digests=digests, looks=r.looks)
     write_text(Path(folder) / f"{r.identity}.json", sealed_json(as_json(kept)))
@@ -129,7 +106,6 @@ def _read_file(
         do="Install a newer newsclf",
     )
 
-# %% ../../nbs/4_evaluate/40_holdout.ipynb #1e8fb8b8
 def _read_record(
     path, # File of a test set in the ledger
 )->TestRecord:
@@ -140,7 +116,7 @@ def _read_record(
         "and earlier counts remain in the manifests of the runs"
     )
     if r := _read_file(path):
-        return TestRecord(r.identity, r.kind, r.rows, _unpack_keys(r.digests), r.looks)
+        return TestRecord(r.identity, r.kind, r.rows, unpack_keys(r.digests), r.looks)
     raise UserError("this file of the test-set ledger is damaged", where=str(path), do=again)
 
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #8b247423
@@ -155,7 +131,6 @@ def _no_rights(
     do = f"Get permission to {do} this folder, or name another in NEWSCLF_STATE"
     return _VaultClosed(found, where=str(folder), do=do)
 
-# %% ../../nbs/4_evaluate/40_holdout.ipynb #5d8f15b8
 def read_vault(
     folder=None, # None for `tests` in the state folder
 )->list[TestRecord]:
@@ -203,7 +178,7 @@ def _find_test(
     vault:list[TestRecord], # From `read_vault`
 )->list[_Match]: # Most shared texts first
     "Find known test sets that share rows with these"
-    keys, found = np.unique(_row_keys(digests)), []
+    keys, found = np.unique(row_keys(digests)), []
     for r in vault:
         shared = len(np.intersect1d(keys, r.keys, assume_unique=True))
         if shared:
@@ -212,7 +187,7 @@ def _find_test(
 
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #1c189db4
 _LOOKS = ("train", "evaluate", "compare", "study") # What evaluates on a test set
-_KINDS = ("file", "held out", "table") # What a test set is
+_KINDS = ("file", "held out", "table", "holdout") # What a test set is
 
 def _add_look(
     was:TestRecord | None, # The set's record, if it has one
@@ -221,10 +196,10 @@ def _add_look(
     look:Look, # The evaluation
 )->TestRecord:
     "Update a test set's record after another evaluation"
-    kind = kind if kind == "file" or was is None else was.kind
+    kind = was.kind if was and (kind != "file" or was.kind == "holdout") else kind
     looks = [*(was.looks if was else ()), look]
     return TestRecord(
-        _test_identity(digests), kind, len(digests), np.unique(_row_keys(digests)), looks)
+        _test_identity(digests), kind, len(digests), np.unique(row_keys(digests)), looks)
 
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #c2263c79
 @dataclass(frozen=True)
@@ -244,7 +219,6 @@ class Looks:
     digests:str | None = None # Keys of the rows; empty for very many, None where left out
     json_optional:ClassVar = ("digests",)
 
-# %% ../../nbs/4_evaluate/40_holdout.ipynb #a153f292
 _COPY_TEXTS, _COPY_LOOKS = 100_000, 1000 # Most that go into a manifest
 
 def _sum_up(
@@ -262,7 +236,7 @@ def _sum_up(
         studies=sum(one.what == "study" for one in looks),
         first=looks[0].date, last=looks[-1].date, kept=kept,
         history=looks[-_COPY_LOOKS:],
-        digests=_pack_keys(me.keys) if len(me.keys) <= _COPY_TEXTS else "",
+        digests=pack_keys(me.keys) if len(me.keys) <= _COPY_TEXTS else "",
     )
 
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #ef23ee78
@@ -280,23 +254,24 @@ def _write_look(
             known[identity] = _read_record(path)
         _write_record(folder, _add_look(known.get(identity), digests, kind, look))
 
-# %% ../../nbs/4_evaluate/40_holdout.ipynb #bdbb2a4a
 def record_look(
     digests, # Of the test rows, before cleaning, from `text_digests`
     what:str, # train, evaluate, compare or study
     model:str="", # Digest of the model's weights
     kind:str="file", # file: came with the data; held out: split off at random; table: any other
     say=print, # Function that shows a line
+    no_test:str="", # Why these rows are no test, so that nothing is recorded
 )->Looks:
     "Record an evaluation on test rows and count it with the earlier ones"
     assert what in _LOOKS and kind in _KINDS, (what, kind)
     if not len(digests):
         raise UserError("the test set has no rows", do="Give at least one row to evaluate on")
     look, identity = Look(utc_now(), what, model, len(digests)), _test_identity(digests)
-    known, kept = {}, "yes"
+    known, kept = {}, f"not recorded: {no_test}" if no_test else "yes"
     try:
         known |= {r.identity: r for r in read_vault()}
-        _write_look(known, digests, kind, look)
+        if not no_test:
+            _write_look(known, digests, kind, look)
     except _VaultClosed as e:
         kept = f"not recorded: {e.found}"
         say(f"warning: this evaluation is not recorded in the test-set ledger. {e}")
@@ -318,7 +293,6 @@ def _count_words(
         "the best of several results is optimistic."
     )
 
-# %% ../../nbs/4_evaluate/40_holdout.ipynb #77d2481a
 def format_looks(
     found:Looks, # From `record_look`
 )->str: # One to four lines
@@ -337,20 +311,22 @@ def format_looks(
     return "\n".join(lines)
 
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #fefd7f0d
+_FIXED = ("file", "holdout") # Kinds that stay test sets
+
 def rows_of_tests(
     digests, # Of the rows in question
     test_digests=(), # Of this run's test
     vault=(), # From `read_vault`
 )->tuple: # Masks (rows,), disjoint: of this test, of known test files, of other known sets
     "Find the test rows among some rows"
-    keys = _row_keys(digests)
+    keys = row_keys(digests)
 
     def among(sets):
         return np.any([np.zeros(len(keys), bool), *(np.isin(keys, s) for s in sets)], axis=0)
 
-    own = among([_row_keys(test_digests)])
-    filed = among(r.keys for r in vault if r.kind == "file")
-    other = among(r.keys for r in vault if r.kind != "file")
+    own = among([row_keys(test_digests)])
+    filed = among(r.keys for r in vault if r.kind in _FIXED)
+    other = among(r.keys for r in vault if r.kind not in _FIXED)
     return own, filed & ~own, other & ~own & ~filed
 
 # %% ../../nbs/4_evaluate/40_holdout.ipynb #75b8432e
@@ -366,7 +342,6 @@ def _say_earlier(
             "earlier run; do not test this model on them"
         )
 
-# %% ../../nbs/4_evaluate/40_holdout.ipynb #52c5fa30
 def _way_on(
     digests, # Of rows of known test files
     vault, # From `read_vault`
@@ -376,7 +351,7 @@ def _way_on(
         "Use other rows, or take these out "
         "(newsclf.evaluate.holdout.without_test_rows tells which to keep)"
     )
-    found = [m.record for m in _find_test(digests, vault) if m.record.kind == "file"]
+    found = [m.record for m in _find_test(digests, vault) if m.record.kind in _FIXED]
     if not found:
         return way
     names = " and ".join(f"{r.identity}.json" for r in found)
@@ -413,3 +388,13 @@ def without_test_rows(
     "Keep the rows that `refuse_test_rows` accepts"
     own, filed, _ = rows_of_tests(digests, test_digests, read_vault())
     return ~(own | filed)
+
+# %% ../../nbs/4_evaluate/40_holdout.ipynb #20c12002
+def record_holdout(
+    digests, # Of the rows of a fixed test, before cleaning
+):
+    "Enter a fixed test in the ledger; `_VaultClosed` if that fails"
+    identity, keys = _test_identity(digests), np.unique(row_keys(digests))
+    with _own_vault() as folder:
+        if not (folder / f"{identity}.json").exists():
+            _write_record(folder, TestRecord(identity, "holdout", len(digests), keys, []))

@@ -140,12 +140,15 @@ def row_losses(
 def log_t_ends(
     mean, # (1 + draws, ...) the original mean, then the resampled ones
     variance, # (1 + draws, ...) squared standard error of each
+    most:float, # The largest value that a mean can have
 )->np.ndarray: # (2, ...) lower and upper end
     "Compute the ends of a 95 % bootstrap-t interval on the logarithm"
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(variance) / mean # of the logarithm
         t = np.where(error[1:] > 0, np.log(mean[1:] / mean[0]) / error[1:], np.nan)
-    return mean[0] * np.exp(-np.nanquantile(t, _TAILS[::-1], axis=0) * error[0])
+        room = np.log(most / mean[0])
+    shift = -np.nanquantile(t, _TAILS[::-1], axis=0) * error[0]
+    return mean[0] * np.exp(np.minimum(shift, room))
 
 # %% ../../nbs/4_evaluate/10_intervals.ipynb #bc226874
 def _redrawn_means(
@@ -169,6 +172,7 @@ def _redrawn_means(
 def mean_interval(
     values, # (rows,) not negative
     groups, # (rows,) true class
+    most:float, # The largest value that a row can have
     draws:int=2000, # Resamples
     seed:int=1122, # For the draws
 )->list[float] | None: # Lower and upper end; None if the spread is unknown
@@ -179,9 +183,11 @@ def mean_interval(
     if len(np.unique(values)) < 3:
         return None
     mean, variance = _redrawn_means(values, groups, draws, seed)
-    return log_t_ends(mean, variance).tolist() if variance[0] > 0 else None
+    return log_t_ends(mean, variance, most).tolist() if variance[0] > 0 else None
 
 # %% ../../nbs/4_evaluate/10_intervals.ipynb #f6b7e1f5
+_MOST = dict(log_loss=-np.log(np.finfo(np.float64).eps), brier=2.0) # What a row can cost
+
 def loss_estimates(
     proba, # (rows, classes)
     labels, # (rows,) class indices
@@ -190,6 +196,6 @@ def loss_estimates(
 )->dict[str, Estimate]: # log_loss and brier
     "Estimate mean losses with their intervals"
     return {
-        k: estimate(v.mean(), mean_interval(v, labels, draws, seed))
+        k: estimate(v.mean(), mean_interval(v, labels, _MOST[k], draws, seed))
         for k, v in vars(row_losses(proba, labels)).items()
     }

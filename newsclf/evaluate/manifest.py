@@ -8,11 +8,13 @@ __all__ = ['DataFacts', 'BaseFacts', 'Manifest', 'TestFacts', 'unfold', 'facts_j
 # %% ../../nbs/4_evaluate/41_manifest.ipynb #19195db1
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from ..core.provenance import Provenance
 from ..core.storage import read_sealed_json, sealed_json, write_text
 from ..core.values import as_json, from_json
 from ..data.account import Account
+from ..data.trained import TrainedOn
 
 # %% ../../nbs/4_evaluate/41_manifest.ipynb #2cec6d26
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class DataFacts:
     classes:list[str] # Names, in label order
     accounts:dict[str, Account] # Of the rows of each file
     rows:dict[str, int] # Of each split
+    trained:TrainedOn|None=None # The columns and the format; None in older runs
+    json_optional:ClassVar = ("trained",)
 
 # %% ../../nbs/4_evaluate/41_manifest.ipynb #5f60eb9c
 @dataclass(frozen=True)

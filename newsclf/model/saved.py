@@ -23,6 +23,8 @@ from transformers import AutoModelForSequenceClassification, BertModel
 from ..core.config import SETTINGS, UserError
 from ..core.storage import LET_PASS, SEAL, atomic_path, check_seal, folder_files, seal_folder
 from ..core.values import as_json, from_json
+from ..data.seen import SeenRows, write_seen
+from ..data.trained import TrainedOn
 from .classifier import BertForSequenceClassification, new_classifier
 from .folders import ModelFolder, open_folder, quiet_loading, tame
 from .loading import load_weights, plain_config, set_dropout
@@ -100,7 +102,8 @@ class OwnPart:
     truncation: str = "head" # What texts that were too long kept
     calibration: dict | None = None # What was fitted on calibration rows
     bfloat16: PrecisionError | None = None # How far the model is off in bfloat16
-    json_optional: ClassVar = ("calibration", "bfloat16")
+    trained: TrainedOn | None = None # The columns of the training rows; None where unknown
+    json_optional: ClassVar = ("calibration", "bfloat16", "trained")
 
     @property
     def temperature(self)->float:
@@ -139,17 +142,21 @@ def save_classifier(
     clean:tuple=(), truncation:str="head", # See `OwnPart`
     calibration:dict|None=None, # See `OwnPart`; its temperature is in the weights already
     bfloat16:PrecisionError|None=None, # From `measure_half`
+    trained:TrainedOn|None=None, # See `OwnPart`
+    seen:SeenRows|None=None, # Rows it has learned from, if they are to be noted
 ):
     "Save as a plain transformers folder with checksums: safetensors and JSON only"
     if Path(folder).exists():
         do = "Choose another name"
         raise UserError("the folder already exists", where=str(folder), do=do)
-    own = OwnPart(tuple(clean), truncation, calibration or None, bfloat16)
+    own = OwnPart(tuple(clean), truncation, calibration or None, bfloat16, trained)
     model.config.newsclf = as_json(own)
     ours = isinstance(model, BertForSequenceClassification)
     with _unwritten(folder), atomic_path(folder) as tmp, quiet_loading():
         model.save_pretrained(tmp, state_dict=plain_state(model) if ours else None)
         tokenizer.save_pretrained(tmp)
+        if seen:
+            write_seen(tmp, seen)
         seal_folder(tmp)
 
 # %% ../../nbs/2_model/30_saved.ipynb #423d6f3b

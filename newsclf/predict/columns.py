@@ -35,28 +35,37 @@ def answer_columns(
 
 # %% ../../nbs/5_predict/20_columns.ipynb #5b1c01cc
 def answered(
-    records:list[dict], # Rows
-    proba:np.ndarray, # (rows, classes)
+    rows:list[tuple], # (line, text, record); a blank line and a bad row have no text
+    proba:np.ndarray, # (rows with a text, classes)
     names:list[str], # Class names
     ours:list[str], # From `answer_columns`
 )->list[dict]:
-    "Add predictions to rows; probabilities to six decimals"
-    out = []
-    best = proba.argmax(1).tolist()
-    for record, p, b in zip(records, proba.round(6).tolist(), best, strict=True):
+    "Add predictions to rows, probabilities to six decimals; a row without a text gets none"
+    out, none = [], dict.fromkeys(ours)
+    answers = iter(zip(proba.argmax(1).tolist(), proba.round(6).tolist(), strict=True))
+    for _, text, record in rows:
+        if not text:
+            out.append(record | none)
+            continue
+        b, p = next(answers)
         out.append(record | dict(zip(ours, [names[b], p[b], *p], strict=True)))
     return out
 
 # %% ../../nbs/5_predict/20_columns.ipynb #591d7e0a
 def screen_lines(
-    texts:list[str], # Texts
-    proba:np.ndarray, # (texts, classes)
+    texts:list[str], # Texts; a blank line and a bad row have none
+    proba:np.ndarray, # (rows with a text, classes)
     names:list[str], # Class names
 )->str:
-    "Format label, probability and beginning of each text"
-    said = [cut_text(names[i], 30) for i in proba.argmax(1)]
-    wide, lines = max([ROW, *(len(name) + 2 for name in said)]), []
-    for text, p, name in zip(texts, proba, said, strict=True):
+    "Format label, probability and beginning of each text; a row without a text is empty"
+    wide, lines = max([ROW, *(min(30, len(name)) + 2 for name in names)]), []
+    answers = iter(proba)
+    for text in texts:
+        if not text:
+            lines.append("\n")
+            continue
+        p = next(answers)
+        name = cut_text(names[p.argmax()], 30)
         tame = "".join(c if c.isprintable() else " " for c in text[:WIDE])
         lines.append(f"{name:<{wide}}{p.max():>6.1%}  {cut_text(tame, WIDE - wide - 8)}\n")
     return "".join(lines)

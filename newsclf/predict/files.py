@@ -8,23 +8,24 @@ __all__ = ['answer_file']
 # %% ../../nbs/5_predict/21_files.ipynb #b943b918
 import errno
 import hashlib
-import itertools
 import json
 import shutil
+import signal
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
-import pyarrow.parquet as pq
+import numpy as np
 from tqdm.auto import tqdm
 
 from newsclf.core.storage import (
     LET_PASS,
     atomic_path,
     file_digest,
-    json_lines,
     list_files,
     own_folder,
     read_sealed_json,
@@ -38,6 +39,14 @@ from newsclf.predict.columns import (
     output_kind,
     parquet_schema,
     part_bytes,
+)
+from newsclf.predict.inputs import (
+    Aside,
+    Input,
+    InputOptions,
+    check_given,
+    open_input,
+    row_portions,
 )
 from newsclf.predict.parts import (
     Parts,
@@ -53,116 +62,58 @@ from ..core.machine import processor_units, show_bars
 from ..core.provenance import versions
 from ..core.rows import as_row
 from ..core.values import as_json
-from ..data.account import Table
-from ..data.encodings import open_bytes
-from ..data.records import is_plain, open_records
-from ..data.tables import DELIMITERS, table_format
+from ..data.tables import DELIMITERS
+from ..data.trained import columns_words, read_trained
 from .engines import EXPORT
 from .predictor import Predictor
-from .texts import WINDOW, portions
-
-# %% ../../nbs/5_predict/21_files.ipynb #4f3c2af6
-def _row_size(row): # Approximate number of characters
-    _, text, record = row
-    sizes = (len(v) if isinstance(v, (str, bytes)) else len(str(v)) for v in record.values())
-    return len(text) + sum(sizes)
-
-def _row_portions(
-    batches, # Lists of (line, text, record), as `open_records` gives them
-    rows:int=WINDOW, # In a batch
-    chars:int=2**24, # In a batch, at most, unless a single row has more
-): # Lists of rows
-    "Group rows into batches"
-    return portions(itertools.chain.from_iterable(batches), rows, chars, _row_size)
-
-# %% ../../nbs/5_predict/21_files.ipynb #74b7ffb1
-def _digest_and_lines(
-    path:Path, # Input file
-)->tuple[str, int | None]: # None for a compressed file
-    "Compute the SHA-256 and count the lines of a file, in one pass"
-    digest, lines = hashlib.sha256(), 0
-    with open(path, "rb") as f:
-        packed = f.peek(2)[:2] == b"\x1f\x8b"
-        while piece := f.read(2**20):
-            digest.update(piece)
-            lines += piece.count(b"\n")
-    return digest.hexdigest(), None if packed else lines
-
-# %% ../../nbs/5_predict/21_files.ipynb #1f0a7c02
-@dataclass(frozen=True)
-class _Input:
-    "An open input file; rows are read as they are needed"
-    path:Path
-    sha256:str # Of its bytes
-    rows:int|None # Estimate for the progress bar; None for a compressed file
-    table:Table # Counts rows and collects quarantined ones
-    columns:list[str] # All of them
-    found:Iterator # Lists of (line, text, record)
-
-# %% ../../nbs/5_predict/21_files.ipynb #1f0a7c03
-def _open_input(
-    path:Path, # A table, or a file with one text per line
-    reading:tuple, # encoding, delimiter, text columns, bad rows: as `open_records` takes them
-)->_Input:
-    "Open an input file; `UserError` if it has no texts"
-    table, columns, found = open_records(path, *reading)
-    digest, rows = _digest_and_lines(path)
-    if not is_plain(path) and table_format(path) == ".parquet":
-        with open_bytes(path) as f:
-            rows = pq.ParquetFile(f).metadata.num_rows
-    return _Input(path, digest, rows, table, columns, found)
-
-# %% ../../nbs/5_predict/21_files.ipynb #42820979
-class _Aside(list):
-    "Collects quarantined rows in a file instead of in memory"
-
-    def __init__(self, file):
-        super().__init__()
-        self.file, self.rows = file, 0
-
-    def append(self, row):
-        self.file.write(json_lines([as_json(row)]))
-        self.rows += 1
-
-    def __len__(self):
-        return self.rows
+from .texts import WINDOW
 
 # %% ../../nbs/5_predict/21_files.ipynb #e756e73a
 @dataclass(frozen=True)
+class _FileOptions(InputOptions):
+    "How the rows of a file are read and written"
+    safe:bool=False # Cells that a spreadsheet would run get an apostrophe
+    rows:int=WINDOW # In a part file
+
+@dataclass(frozen=True)
 class _Work:
     "A job: input, output, model and settings"
-    given:_Input # Input file
+    given:Input # Input file
     out:Path # File to write
     folder:Path # Of the part files
-    reading:tuple # encoding, delimiter, text columns, bad rows: as `open_records` takes them
+    options:_FileOptions # How the rows are read and written
     kind:str # Ending of the file to write, without .gz
     packed:bool # gzip
-    safe:bool # Cells that a spreadsheet would run get an apostrophe
-    rows:int # In a part file
     say:Callable[[str], None] # Function that shows a line
     clf:Predictor # The model
     raw:bool # Skip cleaning?
     recheck:bool # Recheck low-margin texts?
     exported:bool # Is the model an export?
 
+    @property
+    def columns(self)->list[str]:
+        "Name all columns of the output"
+        there = self.given.columns.names
+        return [*there, *answer_columns(self.clf.names, there)]
+
 # %% ../../nbs/5_predict/21_files.ipynb #e756e73b
 def _facts(
     work:_Work, # The job
 )->dict: # For its record
     "Collect everything that determines the bytes of the output"
-    encoding, delimiter, wanted, bad_rows = work.reading
+    asked = work.options
     files = json.dumps(as_json(list_files(work.clf.source, LET_PASS)), sort_keys=True)
     needed = ("newsclf", "torch", "transformers", "tokenizers")
     return dict(
         input=work.given.path.name,
         input_sha256=work.given.sha256,
         model_sha256=hashlib.sha256(files.encode()).hexdigest(),
-        text=wanted,
-        encoding=encoding,
-        delimiter=delimiter,
-        bad_rows=bad_rows,
-        safe_cells=work.safe,
-        rows_a_part=work.rows,
+        text=asked.text,
+        encoding=asked.encoding,
+        delimiter=asked.delimiter,
+        bad_rows=asked.bad_rows,
+        safe_cells=asked.safe,
+        rows_a_part=asked.rows,
         output=work.out.name,
         precision=work.clf.precision,
         recheck=work.recheck,
@@ -175,18 +126,18 @@ def _facts(
 
 # %% ../../nbs/5_predict/21_files.ipynb #e756e73d
 def _new_texts(
-    portions, # From `_row_portions`
+    portions, # From `row_portions`
     begun:int, # Part files that exist
     table, # Counts the rows
-    waiting:deque, # Takes the records
+    waiting:deque, # Takes the rows
 ): # Lists of texts
-    "Yield texts of the missing part files; their records go to `waiting`"
+    "Yield texts of the missing part files; their rows go to `waiting`"
     for k, portion in enumerate(portions):
-        table.kept += len(portion)
+        table.kept += sum(text is not None for _, text, _ in portion)
         if k < begun:
             continue
-        waiting.append([record for _, _, record in portion])
-        yield [text for _, text, _ in portion]
+        waiting.append(portion)
+        yield [text for _, text, _ in portion if text]
 
 # %% ../../nbs/5_predict/21_files.ipynb #e756e73e
 def _write_parts(
@@ -196,18 +147,21 @@ def _write_parts(
 ):
     "Read, classify and write the missing part files"
     begun, waiting, clf, given = len(parts.paths), deque(), work.clf, work.given
-    texts = _new_texts(_row_portions(given.found, work.rows), begun, given.table, waiting)
-    ours, guess = answer_columns(clf.names, given.columns), given.rows
-    done, quiet = min(begun * work.rows, guess or 0), not show_bars()
+    size, guess = work.options.rows, given.rows
+    texts = _new_texts(row_portions(given.found, size), begun, given.table, waiting)
+    done, quiet = min(begun * size, guess or 0), not show_bars()
     with tqdm(total=guess, initial=done, unit=" rows", disable=quiet, leave=False) as bar:
-        try:
-            for proba in clf.stream(texts, bar.update):
-                rows = answered(waiting.popleft(), proba, clf.names, ours)
-                form = (work.kind, work.packed, work.safe, not parts.paths, schema)
-                parts.add(part_bytes(rows, given.columns + ours, *form))
-        except KeyboardInterrupt:
-            done = f"stopped; {len(parts.paths):,} part files are kept"
-            raise Stopped(f"{done}. Run the same command again to resume", 2) from None
+        for proba in clf.stream(texts, bar.update):
+            _add_part(work, parts, schema, waiting.popleft(), proba)
+    if not parts.paths and work.options.allow_empty:
+        _add_part(work, parts, schema, [], np.zeros((0, len(clf.names))))
+
+def _add_part(work:_Work, parts:Parts, schema, rows:list, proba): # Rows and their answers
+    "Write the next part file"
+    new = answer_columns(work.clf.names, work.given.columns.names)
+    done = answered(rows, proba, work.clf.names, new)
+    form = (work.kind, work.packed, work.options.safe, not parts.paths, schema)
+    parts.add(part_bytes(done, work.columns, *form))
 
 # %% ../../nbs/5_predict/21_files.ipynb #07a7d960
 def _check_aside(
@@ -218,7 +172,7 @@ def _check_aside(
     if not aside.exists():
         return aside
     begun = any(work.folder.glob("0*"))
-    if not begun or read_sealed_json(work.folder / "job.json")["bad_rows"] != "quarantine":
+    if not begun or read_sealed_json(work.folder / "job.json")["bad_rows"] == "error":
         raise UserError(
             "the file for quarantined rows already exists",
             where=str(aside),
@@ -246,8 +200,18 @@ def _finish(
 
 # %% ../../nbs/5_predict/21_files.ipynb #07a7d962
 _ADVICE = (
-    "To resume from here, add --bad-rows quarantine to the same command; "
-    "to start again, correct the row")
+    "To resume from here, add --bad-rows keep to the same command (the row stays, without a "
+    "prediction); to start again, correct the row")
+
+def _check_answered(work:_Work, parts:Parts):
+    "Raise `UserError` for an output without rows, unless it was expected"
+    if parts.paths:
+        return
+    clear_folder(work.folder)
+    found, do = "no row has a text", "Choose the columns with --text"
+    if not work.given.table.rows_in:
+        found, do = "no rows", "If that is no mistake, add --allow-empty"
+    raise UserError(found, where=str(work.given.path), do=do)
 
 def _no_room(parts, out, e): # `UserError` for a full disk; any other error unchanged
     if e.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
@@ -269,19 +233,17 @@ def _answer_rest(
     check_job(folder, facts)
     parts, schema = Parts(folder, work.kind + ".gz" * work.packed), None
     if begun := len(parts.paths):
-        work.say(f"resuming after {begun:,} part file{'s' * (begun > 1)} of {work.rows:,} rows")
+        size = f"{work.options.rows:,} rows"
+        work.say(f"resuming after {begun:,} part file{'s' * (begun > 1)} of {size}")
     if work.kind == ".parquet":
-        ours = answer_columns(work.clf.names, given.columns)
-        schema = parquet_schema(given.path, given.columns, ours)
+        there = given.columns.names
+        schema = parquet_schema(given.path, there, answer_columns(work.clf.names, there))
     table.advice = _ADVICE
     try:
         with open(folder / "aside.jsonl", "w", encoding="utf-8", newline="\n") as f:
-            table.quarantined = _Aside(f)
+            table.quarantined = Aside(f, work.options.bad_rows == "keep")
             _write_parts(work, parts, schema)
-        if not parts.paths:
-            clear_folder(folder)
-            do = "Choose the columns with --text"
-            raise UserError("no row has a text", where=str(given.path), do=do)
+        _check_answered(work, parts)
         account = as_json(table.account()) | dict(parts=len(parts.paths), begun_with=begun)
         kept = aside if table.quarantined else None
         _finish(work, parts, schema, kept, dict(job=facts, account=account))
@@ -309,19 +271,13 @@ def _check_output(
 # %% ../../nbs/5_predict/21_files.ipynb #c4bef462
 def _check_input(
     source, # A table, a file with one text per line, or - for standard input
-    given:str, # Format of standard input
-    reading:tuple, # As `open_records` takes it
-)->_Input|None: # None for standard input, which is read later
+    options:_FileOptions, # How it is read
+)->Input|None: # None for standard input, which is read later
     "Open the input; `UserError` if it cannot be read"
     if str(source) == "-":
-        if given not in ("txt", "csv", "tsv", "jsonl"):
-            do = "Choose txt, csv, tsv or jsonl"
-            raise UserError(f"standard input cannot be read as {given!r}", do=do)
+        check_given(options.given)
         return None
-    if not user_path(source).is_file():
-        do = "Give a table, a .txt file, or - for standard input"
-        raise UserError("no such file", where=str(source), do=do)
-    return _open_input(user_path(source), reading)
+    return open_input(user_path(source), options)
 
 # %% ../../nbs/5_predict/21_files.ipynb #c4bef463
 def _make_folder(folder:Path): # For the part files
@@ -349,44 +305,75 @@ def _open_model(
 # %% ../../nbs/5_predict/21_files.ipynb #c4bef464
 def _say_account(work:_Work, account:dict):
     "Tell the user what became of the rows"
-    clf = work.clf
+    clf, read = work.clf, columns_words(work.given.columns, work.options.trained)
+    work.say(as_row("text", read))
     work.say(as_row("predictions", f"{account['kept']:,} rows in {work.out}", wrap=False))
     if account["quarantined"]:
-        where = f"{work.out}.quarantine.jsonl"
+        where, kept = f"{work.out}.quarantine.jsonl", work.options.bad_rows == "keep"
         told = f"{account['quarantined']:,} rows that could not be read, in {where}"
-        work.say(as_row("quarantined", told, wrap=False))
+        work.say(as_row("kept empty" if kept else "quarantined", told, wrap=False))
     if clf.margin is not None and clf.seen:
         work.say(as_row("precision", f"{clf.precision} ({clf.why})"))
         work.say(as_row("rechecked", f"{clf.again / clf.seen:.1%} of the texts"))
 
+# %% ../../nbs/5_predict/21_files.ipynb #21ae0002
+class _Terminated(KeyboardInterrupt):
+    "SIGTERM, as if it were Ctrl-C"
+
+def _terminate(number, frame): # Handler of the signal
+    raise _Terminated
+
+@contextmanager
+def _stopped_with_words(
+    folder:Path, # Of the part files
+):
+    "Turn Ctrl-C and SIGTERM into `Stopped`, which says how to resume"
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, _terminate) if main else None
+    try:
+        yield
+    except KeyboardInterrupt as e:
+        number = signal.SIGTERM if isinstance(e, _Terminated) else signal.SIGINT
+        n = sum(1 for _ in folder.glob("0*"))
+        done = f"stopped; {n:,} part file{'s' * (n != 1)} kept"
+        raise Stopped(f"{done}. Run the same command again to resume", number) from None
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
+
 # %% ../../nbs/5_predict/21_files.ipynb #c4bef461
+def _split_options(
+    model, # A run, a saved classifier or an export
+    how:dict, # Options of both kinds
+)->tuple[_FileOptions, dict]: # Of the rows, and of `Predictor`
+    "Tell how rows are read and written from how a model predicts"
+    names = {f.name for f in fields(_FileOptions)}
+    own:dict[str, Any] = dict(trained=read_trained(user_path(model)))
+    own |= {k: v for k, v in how.items() if k in names}
+    rest = {k: v for k, v in how.items() if k not in names}
+    return _FileOptions(**own), rest
+
+# %% ../../nbs/5_predict/21_files.ipynb #c360cfed
 def answer_file(
     source, # A table, a file with one text per line, or - for standard input
     out, # File to write: .csv, .tsv, .jsonl or .parquet, the first three also with .gz
     model, # A run or a saved classifier
-    wanted:str="", # Columns of the text; empty for the usual names
-    encoding:str="utf-8", # Declared
-    delimiter:str="", # Of CSV and TSV; empty for that of the ending
-    bad_rows:str="error", # or quarantine
-    safe:bool=False, # Cells that a spreadsheet would run get an apostrophe
-    given:str="txt", # Format of standard input: txt, csv, tsv or jsonl
-    rows:int=WINDOW, # In a part file
     say=print, # Function that shows a line
-    **how, # For `Predictor`: device, precision, recheck, windows, raw
+    **how, # Of `InputOptions`, `safe`, `rows`; and for `Predictor`: device, precision, …
 )->dict: # rows_in, kept, quarantined, parts, and begun_with: part files found at the start
     "Classify every row of a file; after an interruption, resume and write the same bytes"
-    out, reading = user_path(out), (encoding, delimiter, wanted, bad_rows)
+    out, (options, how) = user_path(out), _split_options(model, how)
     folder = out.with_name(out.name + ".parts")
-    _check_output(out, folder, safe)
-    there = _check_input(source, given, reading)
+    _check_output(out, folder, options.safe)
+    there = _check_input(source, options)
     _make_folder(folder)
-    with own_folder(folder):
+    with own_folder(folder), _stopped_with_words(folder):
         begin_folder(folder, out)
-        there = there or _open_input(keep_input(folder, f".{given}"), reading)
-        form = (*output_kind(out), safe, rows, say, _open_model(model, folder, how))
+        there = there or open_input(keep_input(folder, f".{options.given}"), options)
+        form = (options, *output_kind(out), say, _open_model(model, folder, how))
         asked = (bool(how.get("raw")), bool(how.get("recheck", True)))
         exported = (user_path(model) / EXPORT).is_file()
-        work = _Work(there, out, folder, reading, *form, *asked, exported)
+        work = _Work(there, out, folder, *form, *asked, exported)
         facts = _facts(work)
         account = finished_before(folder, out, facts) or _answer_rest(work, facts)
         clear_folder(folder)

@@ -22,13 +22,13 @@ def model_folder(
     path, # A run folder or a saved classifier
 )->Path: # The folder with config.json
     "Find the model of a run"
-    path, do = user_path(path), "See 'newsclf runs'"
+    path, do = user_path(path), "Check the path, or type: newsclf runs"
     if not path.is_dir():
         raise UserError("no such folder", "a run or a saved classifier", str(path), do)
     for folder in (path, path / "model"):
         if (folder / "config.json").is_file():
             return folder
-    do = "The run may not have finished; see 'newsclf runs'"
+    do = "The run may not have finished: type newsclf runs"
     raise UserError("no model", "model/ with config.json", str(path), do)
 
 # %% ../../nbs/5_predict/13_opening.ipynb #9a12bc75

@@ -144,7 +144,7 @@ def check_job(
         write_text(note, sealed_json(facts))
         return
     changed = differences(read_sealed_json(note), facts)
-    if changed.get("bad_rows") == ["error", "quarantine"]: # no bad row was finished
+    if changed.get("bad_rows", [""])[0] == "error": # no bad row was finished
         del changed["bad_rows"]
         if not changed:
             write_text(note, sealed_json(facts))

@@ -17,11 +17,13 @@ from newsclf.predict.texts import (
     one_ahead,
     pool_windows,
     portions,
+    table_texts,
     token_windows,
 )
 
 from ..data.cleaning import check_cleaning, clean_text
 from ..data.tokens import encode_texts
+from ..data.trained import TrainedOn
 from ..model.logits import TOKENS, id_logits
 from ..model.saved import own_part
 from .explain import Explanation, Reading, explain_labels
@@ -79,7 +81,7 @@ class Predictor:
         config, own = self.model.config, own_part(self.model)
         self.names = [config.id2label[i] for i in range(config.num_labels)]
         self.clean, self.truncation = check_cleaning(own.clean), own.truncation
-        self.calibration = own.calibration
+        self.calibration, self.trained = own.calibration, own.trained or TrainedOn()
 
     @property
     def margin(self):
@@ -111,18 +113,18 @@ class Predictor:
 
     def predict_proba(
         self,
-        texts, # Iterable of texts, cut at the model's length
+        texts, # Iterable of texts, or a table with the trained columns
         progress=None, # Told after each batch how many texts it had, as `tqdm.update`
     )->np.ndarray: # (texts, classes) in label order, rows sum to 1
         "Compute probabilities in the order of `texts`"
-        texts = check_texts(texts)
+        texts = check_texts(table_texts(texts, self.trained))
         if len(texts) <= WINDOW:
             return self.answer(self.encode(texts), progress)
         return np.concatenate(list(self.stream(portions(texts), progress)))
 
     def predict(
         self,
-        texts, # Iterable of texts, cut at the model's length
+        texts, # Iterable of texts, or a table with the trained columns
     )->list[str]: # Label names
         "Predict the most probable label of each text"
         return [self.names[i] for i in self.predict_proba(texts).argmax(1)]
@@ -137,6 +139,6 @@ class Predictor:
         def exactly(texts): # float32: the same words on every machine
             return np.exp(self.pooled(self.model, self.encode(texts)))
 
-        limit = self.tokenizer.model_max_length
+        given, limit = check_texts(table_texts(texts, self.trained)), self.tokenizer.model_max_length
         reading = Reading(min(200, limit), limit, self.truncation)
-        return explain_labels(exactly, texts, self.names, reading, top, progress)
+        return explain_labels(exactly, given, self.names, reading, top, progress)

@@ -25,7 +25,7 @@ from ..core.machine import process_rank
 from ..core.provenance import Clock, Provenance, recorded, without_path
 from ..core.storage import file_digest, json_lines, need_disk, write_text
 from ..core.values import as_json, from_json
-from ..data.news import NewsData
+from ..data.trained import trained_on
 from ..evaluate.calibrate import Calibration
 from ..evaluate.manifest import BaseFacts, DataFacts, Manifest, write_manifest
 from ..model.precision import PrecisionError
@@ -136,11 +136,13 @@ def save_trained(
 
 # %% ../../nbs/6_run/13_course.ipynb #066bb3a7
 def _data_facts(
-    news:NewsData, # Of the run
+    job:Job, # Of the run
 )->DataFacts:
     "State what was read"
+    news = job.news
     rows = {str(p): len(d) for p, d in news.parts.items()}
-    return DataFacts(news.kind, news.sources, news.names, news.accounts, rows)
+    trained = trained_on(job.cfg, news.parts["train"].column_names, news.read_as)
+    return DataFacts(news.kind, news.sources, news.names, news.accounts, rows, trained)
 
 # %% ../../nbs/6_run/13_course.ipynb #0f61fc6f
 def _base_facts(
@@ -158,7 +160,7 @@ def _trained_facts(
 )->dict: # Fields of `Manifest`
     "State what was trained, and on what"
     return dict(
-        data=_data_facts(job.news),
+        data=_data_facts(job),
         base=_base_facts(job, trained.weights),
         training=trained.facts,
     )

@@ -6,18 +6,35 @@
 __all__ = ['Extras', 'evaluate_folder', 'format_evaluation']
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #af8ec291
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
 
+from newsclf.data.trained import (
+    FileColumns,
+    TrainedOn,
+    as_trained,
+    columns_words,
+    likely_delimiter,
+    likely_encoding,
+    read_trained,
+)
 from newsclf.evaluate.calibrate import (
     Calibration,
     Study,
     format_study,
     study_splits,
     uncalibrated,
+)
+from newsclf.run.tested import (
+    beside_seen,
+    class_rows,
+    decision_words,
+    report_articles,
+    seen_words,
+    test_figures,
 )
 
 from ..core.config import UserError, make_config
@@ -27,52 +44,66 @@ from ..core.storage import file_digest, user_path
 from ..core.values import from_json
 from ..data.account import Account, account_words
 from ..data.classes import Classes, read_classes
-from ..data.rows import read_news
-from ..data.sources import find_parts
+from ..data.encodings import open_bytes, text_pieces
+from ..data.reading import TestPart, find_test, read_test
+from ..data.records import table_columns
+from ..data.seen import SeenRows, find_seen, read_seen
+from ..data.sources import is_dataset
+from ..data.tables import DELIMITERS, table_format
+from ..evaluate.figures import SeenScore
 from ..evaluate.holdout import Looks, format_looks, record_look
 from ..evaluate.metrics import Score
 from ..predict.pipeline import compare_with_pipeline
 from ..predict.predictor import Predictor
 from .predictions import Evaluation, test_report
-from .tested import class_rows, decision_words, report_articles, test_figures
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #07d0e2ef
 @dataclass(frozen=True)
 class _Test:
     "The rows of a test set, read for a model"
-    path:Path # The file
+    part:TestPart # Where they are from
     rows:Dataset # With text, label, line and digest
     account:Account # Of rows read
-    kind:str # file: the test file of a data set; table: any other
 
-# %% ../../nbs/6_run/20_evaluation.ipynb #743f6363
-def _test_path(
-    data:str, # 'sample', a folder with a test file, or one file
-): # (path, classes.txt or None, file or table)
-    "Find the file to test on"
-    parts, listed = find_parts(data)
-    if "test" in parts:
-        return parts["test"], listed, "file"
-    if user_path(data).is_file():
-        return parts["train"], listed, "table"
-    do = "Add test.csv or another table called test, or name a single file"
-    raise UserError("no test file", where=data, do=do)
+# %% ../../nbs/6_run/20_evaluation.ipynb #20ae0012
+def _as_trained(
+    cfg, # How to read: a `Config`
+    trained:TrainedOn, # What the model knows
+): # A `Config`
+    "Read a test as in training, unless the user says otherwise"
+    if is_dataset(cfg.data):
+        known = trained.text and trained.header
+        return as_trained(cfg, trained, [*trained.text, trained.label], False) if known else cfg
+    path = find_test(cfg).tables[0]
+    kind = table_format(path)
+    if kind != ".parquet" and trained.encoding != cfg.encoding == "utf-8":
+        with open_bytes(path) as f:
+            cfg = replace(cfg, encoding=likely_encoding(f.read(2**20), trained))
+    if (usual := DELIMITERS.get(kind)) and not cfg.delimiter:
+        first = next((t for t in text_pieces(path, cfg.encoding) if t.strip()), "")
+        found = likely_delimiter(first.partition("\n")[0].rstrip("\r"), usual, trained)
+        cfg = replace(cfg, delimiter=found if found != usual else "")
+        cfg = replace(cfg, no_quotes=cfg.no_quotes or not trained.quotes)
+    have = table_columns(path, cfg.encoding, cfg.delimiter, not cfg.no_quotes)
+    return as_trained(cfg, trained, have, bool(usual), str(path))
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #5a6abbf7
 def _classes_of(
     predictor, # Whose classes they must be
-    listed, # classes.txt, or None
+    part:TestPart, # May declare classes, or have a list of them
 )->Classes:
     "Read class names and how they are written in the file"
-    ours = predictor.names
-    if not listed:
+    ours, named = predictor.names, part.names
+    if not named and not part.listed:
         return Classes(ours, {n: i for i, n in enumerate(ours)})
-    classes = read_classes(listed)
-    if ours != classes.names:
-        theirs, wanted = ", ".join(classes.names), ", ".join(ours)
+    classes = None if named else read_classes(part.listed)
+    names = named or (classes.names if classes else [])
+    if sorted(ours) != sorted(names) or (classes and ours != names):
+        theirs, wanted = ", ".join(names), ", ".join(ours)
         found = f"these classes ({theirs}) are not those of the model ({wanted})"
-        raise UserError(found, where=str(listed), do="Choose a model trained on these classes")
-    return classes
+        where = part.name if named else str(part.listed)
+        raise UserError(found, where=where, do="Choose a model trained on these classes")
+    return classes or Classes(ours, {str(i): ours.index(n) for i, n in enumerate(names)})
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #139acdca
 def _read_test(
@@ -80,10 +111,12 @@ def _read_test(
     cfg, # How to read: a `Config`
 )->_Test:
     "Read the rows of a test"
-    path, listed, kind = _test_path(cfg.data)
-    classes = _classes_of(predictor, listed)
-    df, _, table = read_news(path, replace(cfg, clean="none"), classes)
-    return _Test(path, Dataset.from_pandas(df, preserve_index=False), table.account(), kind)
+    part = find_test(cfg)
+    classes = _classes_of(predictor, part)
+    df, tables = read_test(part, replace(cfg, clean="none"), classes)
+    counts = [table.account() for table in tables]
+    account = Account(*(sum(n) for n in zip(*map(astuple, counts), strict=True)))
+    return _Test(part, Dataset.from_pandas(df, preserve_index=False), account)
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #fbbff1c7
 def _study(
@@ -125,7 +158,7 @@ def _write_report(
     extras:Extras, # With the file, and whether it may show articles
 ):
     "Write the report of a test"
-    source, articles = test.path.name, None
+    source, articles = test.part.name, None
     if extras.texts:
         articles = report_articles(predictor, test.rows, proba, source)
     test_report(extras.report, found, source, _model_name(predictor.folder), articles)
@@ -135,14 +168,18 @@ def _count_look(
     test:_Test, # Its rows
     weights:str, # Digest of the model's weights
     study:bool, # Is it a study?
+    seen:SeenRows | None, # Rows the model has learned from
     say, # Function that shows a line
 )->Looks:
-    "Record the evaluation; `UserError` for a study of too few rows"
+    "Record the evaluation, if it is a test; `UserError` for a study of too few rows"
     if study and len(test.rows) < 100:
         found = f"{len(test.rows)} rows are too few for a study (100 needed)"
-        raise UserError(found, where=str(test.path), do="Leave out --study")
+        raise UserError(found, where=test.part.name, do="Leave out --study")
     what = "study" if study else "evaluate"
-    return record_look(test.rows["digest"][:], what, weights, test.kind, say)
+    digests, no_test = test.rows["digest"][:], ""
+    if seen and find_seen(seen, digests).any.all():
+        no_test = "the model was trained on these rows"
+    return record_look(digests, what, weights, test.part.kind, say, no_test)
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #6d7212b7
 def evaluate_folder(
@@ -154,17 +191,23 @@ def evaluate_folder(
     **reading, # text, label, encoding, delimiter, bad_rows: as in `Config`
 )->Evaluation:
     "Test a saved model on a test file"
-    cfg = make_config(data=data, **reading)
-    _test_path(data) # checked before the model is opened
+    trained = read_trained(user_path(model))
+    cfg = _as_trained(make_config(data=data, **reading), trained)
+    find_test(cfg) # checked before the model is opened
+    if cfg.text:
+        texts = [c.strip() for c in cfg.text.split(",")]
+        read = columns_words(FileColumns(texts, texts), trained)
+        say(as_row("columns", f"{read}; the class in {cfg.label}"))
     predictor = Predictor(model, device, "float32")
     test, weights = _read_test(predictor, cfg), predictor.folder / "model.safetensors"
-    rows, digests = test.rows, {p.name: file_digest(p) for p in (test.path, weights)}
-    looks = _count_look(test, digests[weights.name], extras.study, say)
+    rows, digests = test.rows, test.part.digests() | {weights.name: file_digest(weights)}
+    seen = read_seen(predictor.folder)
+    looks = _count_look(test, digests[weights.name], extras.study, seen, say)
     proba, made = predictor.predict_proba(rows["text"][:]), predictor.calibration
     fitted = from_json(Calibration, made) if made else None
     ask, study = extras.pipeline, extras.study
     found = Evaluation(
-        tested=test_figures(proba, rows, predictor.names, fitted),
+        tested=test_figures(proba, rows, predictor.names, fitted, seen=seen),
         pipeline=compare_with_pipeline(predictor, rows["text"][:], proba) if ask else None,
         study=_study(fitted, proba, rows["label"][:], cfg.seed) if study else None,
         origin=from_json(Provenance, circumstances()),
@@ -177,14 +220,15 @@ def evaluate_folder(
 # %% ../../nbs/6_run/20_evaluation.ipynb #50a3d062
 def _ece_row(
     test:Score, # Of a version without calibration error it has none
+    seen:SeenScore | None=None, # Rows the model has learned from
 )->list[str]:
     "Lay out the calibration error, beside that of a perfectly calibrated model"
     if test.ece is None:
         return []
     row = metric_row("calibr. error", test.ece, ".1%")
-    if test.ece_by_chance is None:
-        return [row]
-    return [f"{row[:-1]}; a perfectly calibrated model: {test.ece_by_chance:.1%})"]
+    if test.ece_by_chance is not None:
+        row = f"{row[:-1]}; a perfectly calibrated model: {test.ece_by_chance:.1%})"
+    return [beside_seen(row, seen, "ece", ".1%")]
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #50a3d063
 _METRICS = dict(
@@ -196,15 +240,15 @@ _METRICS = dict(
 
 def _score_rows(
     test:Score, # Of an earlier version it has fewer metrics
+    seen:SeenScore | None=None, # Rows the model has learned from
 )->list[str]:
     "Lay out the metrics of the whole test"
-    known = {key: getattr(test, key) for key in _METRICS}
-    return [
-        accuracy_row(test.accuracy, test.right, test.rows),
-        *(metric_row(_METRICS[key][0], v, _METRICS[key][1])
-          for key, v in known.items() if v is not None),
-        *_ece_row(test),
-    ]
+    accuracy = accuracy_row(test.accuracy, test.right, test.rows)
+    rows = [beside_seen(accuracy, seen, "accuracy", ".1%")]
+    for key, (name, form) in _METRICS.items():
+        if (value := getattr(test, key)) is not None:
+            rows.append(beside_seen(metric_row(name, value, form), seen, key, form))
+    return rows + _ece_row(test, seen)
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #50a3d064
 def _extra_rows(
@@ -230,12 +274,17 @@ def format_evaluation(
     tested, test, name = found.tested, found.tested.test, next(iter(found.digests))
     read = account_words(found.account) if found.account else f"{test.rows:,} predictions"
     decided = (line.split(": ", 1) for line in decision_words(tested))
+    head, *table = class_table(class_rows(test))
+    seen, said = tested.seen, seen_words(tested.seen, test.rows)
+    looks = format_looks(found.looks).replace("\n", " ")
+    looks = f"Rows it has seen are no test. {looks}" if said else looks
     return "\n".join([
+        *[as_row("warning", said)] * bool(said),
         as_row("tested on", f"{name}: {read}"), "",
-        *_score_rows(test),
-        *(as_row(what, words) for what, words in decided),
+        *_score_rows(test, seen),
+        *(as_row(what, beside_seen(words, seen)) for what, words in decided),
         *_extra_rows(found), "",
-        *class_table(class_rows(test)), "",
+        beside_seen(head, seen), *table, "",
         *note_rows(test.notes),
-        as_row("ledger", format_looks(found.looks).replace("\n", " ")),
+        as_row("ledger", looks),
     ])

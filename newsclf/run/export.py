@@ -8,8 +8,10 @@ __all__ = ['ELSEWHERE', 'COMPUTED', 'LIBRARIES_OF', 'possible_exports', 'GateRow
 # %% ../../nbs/6_run/41_export.ipynb #21410ab1
 import os
 import shlex
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,10 +38,27 @@ from ..model.tokenizers import load_tokenizer
 from ..predict.engines import EXPORT, Exported, engine, open_engine
 from ..predict.opening import model_folder
 from .dataset import cut_validation
+from .fixed_test import read_for_run
 from .gate import Parity, faults_of, format_parity, parity, write_onnx, write_openvino
 
 # %% ../../nbs/6_run/41_export.ipynb #0830efa0
-ELSEWHERE = ("trainer", "data", "model", "device", "precision", "threads", "force")
+ELSEWHERE = ("trainer", "data", "test", "model", "device", "precision", "threads", "force")
+
+def _data_paths(
+    run, # A run folder
+    manifest:dict, # Of the run
+    data:str, # Where its data are now; empty for the name in its manifest
+)->dict[str, Any]: # data, and test where there is a fixed one
+    "Find the data of a run; `UserError` says what to type where they are not here"
+    was, kind = manifest["config"], manifest["data"]["kind"].split()[0]
+    test, again = was.get("test", ""), f"newsclf export {shlex.quote(str(run))} --data"
+    if not data and kind in ("file", "folder") and not user_path(was["data"]).exists():
+        do = f"Name where they are: {again} {shlex.quote('FOLDER/' + Path(was['data']).name)}"
+        raise UserError(f"the data of this run ({was['data']}) are not here", do=do)
+    beside = user_path(data or was["data"]).parent / Path(test).name
+    if test and not user_path(test).exists() and beside.exists():
+        test = str(beside)
+    return dict(data=data or was["data"], test=test)
 
 def _run_rows(
     run, # A run folder
@@ -49,10 +68,11 @@ def _run_rows(
     manifest = read_sealed_json(Path(run) / "manifest.json", 2**26)
     was = manifest["config"]
     same = {k: v for k, v in was.items() if k not in ELSEWHERE}
-    cfg = make_config(**same, data=data or was["data"])
-    news = cut_validation(load_news(cfg, copy_groups))
+    cfg = make_config(**same, **_data_paths(run, manifest, data))
+    news = cut_validation(load_news(cfg, copy_groups, read_for_run(cfg)[0]))
     if news.sources != manifest["data"]["sources"]:
-        found, do = "this run was trained on other data", "Name their folder with --data"
+        found = f"this run was trained on other data ({', '.join(manifest['data']['sources'])})"
+        do = f"Name them: newsclf export {shlex.quote(str(run))} --data FOLDER"
         raise UserError(found, where=cfg.data, do=do)
     return news, manifest
 
@@ -115,23 +135,35 @@ def _precisions(
         out.append("bf16")
     return out if precision == "float32" else [*out, "float32"]
 
+# %% ../../nbs/6_run/41_export.ipynb #20c14001
+def _link(
+    source, # A file of the model
+    target, # Its place in the export
+):
+    "Link a file where the disk can, else copy it"
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
 # %% ../../nbs/6_run/41_export.ipynb #dcf6abf1
 def make_export(
     folder, # An empty folder
-    base, # Folder of the saved classifier, near `folder`
+    base, # Folder of the saved classifier
     to:str, # openvino or onnx
     precision:str, # bf16, int8 or float32
     rows:GateRows, # To make and measure it with
 )->Parity:
     "Write an export, compare it with its model, and add checksums"
     folder, base = Path(folder), Path(base)
+    shutil.copytree(base, folder / "model", copy_function=_link)
     model, tokenizer = load_classifier(base)
     if to == "onnx":
         write_onnx(model, folder)
     else:
         write_openvino(model, folder, rows.sample if precision == "int8" else None)
     facts = dict(newsclf="export", to=to, precision=precision)
-    facts |= dict(model=os.path.relpath(base, folder), units=processor_units())
+    facts |= dict(model="model", units=processor_units())
     facts |= dict(weights_sha256=file_digest(base / "model.safetensors"))
     ways = {
         name: Exported(open_engine(folder, to, precision, name), model.config)

@@ -38,7 +38,7 @@ def run_job(
 
         job = steps.prepare(cfg, news, say)
     course.need_room(job, place.where)
-    with hold_folder(place, say) as folder:
+    with hold_folder(place, cfg, texts, say) as folder:
         if done := place.finished: # by another process, meanwhile
             return already_finished(cfg, done, say)
         job = replace(job, out=folder)

@@ -21,6 +21,7 @@ from newsclf.run.tested import (
     prediction_table,
     report_articles,
     save_predictions,
+    seen_words,
     test_figures,
 )
 
@@ -30,6 +31,7 @@ from ..core.machine import show_bars
 from ..core.storage import file_digest, write_text
 from ..data.audit import AuditOptions, audit_news
 from ..data.duplicates import CopyFindings, copy_findings, labelled_texts
+from ..data.seen import read_seen
 from ..evaluate.calibrate import Calibration, format_calibration
 from ..evaluate.compare import BriefComparison
 from ..evaluate.figures import Metrics, write_metrics
@@ -110,7 +112,8 @@ def evaluate_run(
     table = prediction_table(proba, test, names)
     linear = beside_linear(news, table, job.cfg.seed)
     copies, notes = _search_copies(news)
-    tested = test_figures(proba, test, names, calibration, copies and copies.copied)
+    near, seen = copies and copies.copied, read_seen(predictor.folder)
+    tested = test_figures(proba, test, names, calibration, near, seen)
     tested.test.notes.extend(notes)
     metrics = Metrics(
         validation=validation,
@@ -227,6 +230,8 @@ def _tested_facts(
     metrics = outcome.metrics
     test, linear = metrics.tested.test, metrics.linear
     looked = format_looks(outcome.looks) if outcome.looks.looks > 1 else ""
+    seen = metrics.tested.seen
+    unseen = seen.unseen if seen else None
     return Tested(
         accuracy=test.accuracy,
         right=test.right,
@@ -237,6 +242,9 @@ def _tested_facts(
         filing=_filing_words(metrics),
         classes=class_rows(test),
         notes=[*_copy_words(metrics), *test.notes, *looked.splitlines()],
+        seen=seen_words(seen, test.rows),
+        unseen=unseen.accuracy.value if unseen else None,
+        unseen_f1=unseen.macro_f1.value if unseen and unseen.macro_f1 else None,
     )
 
 # %% ../../nbs/6_run/12_outcome.ipynb #0ea96f52
@@ -258,7 +266,9 @@ def closing_words(
     metrics, took = outcome.metrics, sum(seconds.values())
     next_ = _next_command(out)
     facts = Finished(_tested_facts(outcome), str(out), f"{out}/report.html", took, next_)
+    said = facts.tested.seen
     return Event("\n".join([
+        *[f"\nwarning: {said}"] * bool(said),
         f"\ntest {format_report(metrics.tested.test)}",
         *_copy_words(metrics),
         *_linear_words(metrics),

@@ -7,7 +7,7 @@ __all__ = ['Predictions', 'read_predictions', 'Evaluation', 'evaluation_json', '
            'RunComparison', 'comparison_json', 'compare_runs']
 
 # %% ../../nbs/6_run/21_predictions.ipynb #b0822b57
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,10 +16,10 @@ import pandas as pd
 
 from ..core.config import UserError
 from ..core.provenance import Provenance, circumstances, without_path
+from ..core.rows import as_row
 from ..core.storage import file_digest, text_digests, user_path, write_text
 from ..core.values import as_json, from_json
 from ..data.account import Account
-from ..data.tables import read_table
 from ..evaluate.calibrate import Study
 from ..evaluate.compare import Comparison, compare_predictions
 from ..evaluate.figures import Metrics, TestResult
@@ -29,6 +29,7 @@ from ..evaluate.manifest import TestFacts, unfold
 from ..evaluate.metrics import score
 from ..evaluate.report import ReportInput, report_page
 from ..predict.pipeline import PipelineComparison
+from .tables import TableAsked, read_prediction_table
 
 # %% ../../nbs/6_run/21_predictions.ipynb #14af00de
 @dataclass(frozen=True)
@@ -39,72 +40,28 @@ class Predictions:
     labels:np.ndarray # (rows,) class indices
     names:list # Class names
     known_by:str # What identifies the rows: digest, text or id
-
-# %% ../../nbs/6_run/21_predictions.ipynb #e17aaf83
-_KEYS = ("digest", "text", "id") # What may identify rows
-_BESIDE = ("label", *_KEYS, "predicted", "line") # Columns that are no class
-
-# %% ../../nbs/6_run/21_predictions.ipynb #22aaa799
-def _class_columns(
-    df:pd.DataFrame, # As read
-    where:str, # For messages
-)->list[str]: # Columns of probabilities
-    "Find the columns of probabilities; `UserError` if one is missing"
-    given = [c for c in df.columns if c.startswith("p_")]
-    given = given or [c for c in df.columns if c not in _BESIDE]
-    names = [c.removeprefix("p_") for c in given]
-    for name in dict.fromkeys(df["label"]):
-        if name not in names:
-            do = "Add a column for each class, with the name of the class"
-            raise UserError(f"no probabilities for class {name!r}", where=where, do=do)
-    if len(names) < 2:
-        do = "Add a column of probabilities for each class, at least two"
-        raise UserError("too few columns of probabilities", where=where, do=do)
-    return given
-
-# %% ../../nbs/6_run/21_predictions.ipynb #5dd8b65f
-def _check_probabilities(
-    written:pd.DataFrame, # Columns of probabilities, as text
-    where:str, # For messages
-)->np.ndarray: # (rows, classes) that sum to 1
-    "Convert probabilities to numbers; `UserError` names the first bad row"
-    numbers = written.apply(lambda column: pd.to_numeric(column, errors="coerce"))
-    proba = numbers.to_numpy(dtype=np.float64, copy=True)
-    good = np.isfinite(proba).all(1) & (proba >= 0).all(1) & (abs(proba.sum(1) - 1) <= 1e-3)
-    bad = np.flatnonzero(~good)
-    if len(bad):
-        said = ", ".join(map(str, written.iloc[bad[0]]))
-        expected = "probabilities that sum to 1"
-        raise UserError(f"{said} in row {bad[0] + 1:,}", expected, where)
-    return proba / proba.sum(1, keepdims=True)
+    unanswered:int=0 # Rows left out because they have no prediction
 
 # %% ../../nbs/6_run/21_predictions.ipynb #b2fbc627
+_USUAL = TableAsked()
+
 def read_predictions(
     path, # A table: label; digest, text or id; a column for each class
-    encoding:str="utf-8", # Declared
-    delimiter:str="", # Empty for that of the file name ending
+    asked:TableAsked=_USUAL, # How it is read
 )->Predictions:
     "Read a table of predictions"
-    df, where = read_table(path, True, encoding, delimiter), str(path)
-    if "label" not in df.columns:
-        do = "Add a column called label with the true class of each row"
-        raise UserError("no column label", where=where, do=do)
-    key = next((k for k in _KEYS if k in df.columns), None)
-    if key is None:
-        do = "Add a column that identifies each row"
-        raise UserError("no column text or id", where=where, do=do)
-    if key == "digest" and not df[key].str.fullmatch("[0-9a-f]{64}").all():
+    found, where = read_prediction_table(path, asked), str(path)
+    keys = pd.Series(found.keys, dtype=str)
+    if found.known_by == "digest" and not keys.str.fullmatch("[0-9a-f]{64}").all():
         raise UserError("an invalid digest", "64 hexadecimal digits in each row", where)
-    given = _class_columns(df, where)
-    names = [c.removeprefix("p_") for c in given]
-    proba = _check_probabilities(pd.DataFrame(df, columns=given), where)
-    digests = df[key] if key == "digest" else text_digests(df[key])
-    said = [names[i] for i in proba.argmax(1)]
-    table = df[["label"]].assign(digest=digests, predicted=said)
-    for i, name in enumerate(names):
-        table[f"p_{name}"] = proba[:, i]
-    labels = np.array([names.index(x) for x in df["label"]])
-    return Predictions(table, proba, labels, names, key)
+    digests = found.keys if found.known_by == "digest" else text_digests(found.keys)
+    said = [found.names[i] for i in found.proba.argmax(1)]
+    table = pd.DataFrame(dict(label=found.labels, digest=digests, predicted=said), dtype=str)
+    columns = {f"p_{name}": found.proba[:, i] for i, name in enumerate(found.names)}
+    table = pd.concat([table, pd.DataFrame(columns)], axis=1)
+    labels = np.array([found.names.index(x) for x in found.labels])
+    how = (found.names, found.known_by, found.unanswered)
+    return Predictions(table, found.proba, labels, *how)
 
 # %% ../../nbs/6_run/21_predictions.ipynb #454edf6f
 def _look_digests(
@@ -165,14 +122,15 @@ def test_report(
 
 # %% ../../nbs/6_run/21_predictions.ipynb #3e099d7b
 def evaluate_predictions(
-    path, # As `read_predictions` takes it
-    encoding:str="utf-8", # Declared
-    delimiter:str="", # Empty for that of the file name ending
+    path, # A table
+    asked:TableAsked=_USUAL, # How it is read
     report=None, # New HTML file for the report, which shows no articles
     say=print, # Function that shows a line
 )->Evaluation: # With a score and the risk at each coverage
     "Test a table of predictions"
-    found, digest = read_predictions(path, encoding, delimiter), file_digest(path)
+    found, digest = read_predictions(path, asked), file_digest(path)
+    if found.unanswered:
+        say(as_row("left out", f"{found.unanswered:,} rows without a prediction"))
     looks = record_look(_look_digests(found), "evaluate", digest, "table", say)
     tested = TestResult(
         score(found.proba, found.labels, found.names),
@@ -195,18 +153,20 @@ class _Side:
 # %% ../../nbs/6_run/21_predictions.ipynb #e82b6111
 def _read_side(
     side:str, # Runs or tables of predictions, separated by commas
+    asked:TableAsked, # How a table is read
 )->_Side:
     "Read the predictions of one side of a comparison"
     tables, models = [], []
     for word in filter(None, map(str.strip, str(side).split(","))):
-        path = user_path(word)
+        path, how = user_path(word), asked
         weights = path
         if path.is_dir():
+            how = _USUAL
             path, weights = path / "predictions.parquet", path / "model" / "model.safetensors"
             if not path.is_file():
                 where, do = str(path.parent), "Choose a finished run; newsclf runs lists them"
                 raise UserError("no predictions.parquet", where=where, do=do)
-        tables.append(read_predictions(path))
+        tables.append(read_predictions(path, how))
         models.append(file_digest(weights))
     if not tables:
         how = "Type: newsclf compare runs/2026-11-23-1 runs/2026-11-23-2"
@@ -249,10 +209,13 @@ def compare_runs(
     a:str, # Runs or tables of predictions, separated by commas
     b:str, # Likewise
     common:bool=False, # Compare only the rows that both have?
+    asked:TableAsked=_USUAL, # How tables are read; `predicted` may name a column for each side
     say=print, # Function that shows a line
 )->RunComparison:
     "Compare two sides on a test set"
-    left, right = _read_side(a), _read_side(b)
+    one, each, two = asked.predicted.partition(",")
+    left = _read_side(a, replace(asked, predicted=one, always=bool(each)))
+    right = _read_side(b, replace(asked, predicted=two or one, always=bool(each)))
     runs = (len(left.predictions), len(right.predictions))
     both = [*left.predictions, *right.predictions]
     rows = list(dict.fromkeys(d for p in both for d in _look_digests(p)))

@@ -31,7 +31,10 @@ from ..core.storage import write_text
 from ..core.values import as_json
 from ..data.cleaning import check_cleaning
 from ..data.news import NewsData
+from ..data.remarks import token_remarks
+from ..data.seen import SeenRows, read_seen, rows_seen
 from ..data.tokens import tokenize_parts
+from ..data.trained import trained_on
 from ..evaluate.calibrate import Calibration, calibrate, format_calibration
 from ..evaluate.metrics import RunningAccuracy
 from ..evaluate.pictures import draw_history
@@ -164,6 +167,21 @@ def _cut_words(
     cut = (lengths > limit).sum()
     return f"{cut:,} of {len(lengths):,} are cut to {limit} tokens, keeping the {truncation}"
 
+# %% ../../nbs/6_run/11_steps.ipynb #ef30b09b
+def _encoder_remarks(
+    tokenizer, # The base model's
+    rows, # Training rows of `tokenize_parts`
+)->list[str]:
+    "Say that the encoder does not know the language of the texts"
+    some = rows[:2000]["input_ids"]
+    ids = np.concatenate([np.asarray(row) for row in some])
+    own = 2 * len(some) # special tokens at either end
+
+    def count(wanted:list[int])->int:
+        return int(np.isin(ids, wanted).sum())
+
+    return token_remarks(tokenizer, count, len(ids) - own)
+
 # %% ../../nbs/6_run/11_steps.ipynb #49b7bf40
 def tokenize_rows(
     news:NewsData, # With all its splits
@@ -175,6 +193,8 @@ def tokenize_rows(
     "Tokenize all splits, and say what was cut"
     limit = tokenizer.model_max_length
     tokens = tokenize_parts(news.parts, tokenizer, limit, truncation, cache)
+    for remark in _encoder_remarks(tokenizer, tokens["train"]):
+        say(Event(f"note: {remark}", Note("note", remark)))
     lengths = {part: np.array(rows["whole_length"][:]) for part, rows in tokens.items()}
     every = np.concatenate(list(lengths.values()))
     said = _length_words(every, limit, truncation)
@@ -289,6 +309,14 @@ def _same_answers(
         raise RuntimeError(f"{found}, more than {tolerance:.0e}")
     return gap
 
+# %% ../../nbs/6_run/11_steps.ipynb #20c05002
+def _all_seen(
+    job:Job, # With its rows
+)->SeenRows:
+    "Note the rows of this run, and those that its base model has seen"
+    before = read_seen(job.base)
+    return rows_seen(job.news.parts) + before if before else rows_seen(job.news.parts)
+
 # %% ../../nbs/6_run/11_steps.ipynb #5f36d261
 def save_and_compare(
     job:Job, # With a trained model
@@ -297,8 +325,9 @@ def save_and_compare(
 )->tuple[Predictor, float]: # The saved model, the largest difference of a probability
     "Save the model, open it again, compare on 64 rows"
     path, texts = job.out / "model", job.news.parts["validation"]["text"][:64]
-    how = (check_cleaning(job.cfg.clean), job.cfg.truncation)
-    save_classifier(job.model, job.tokenizer, path, *how, as_json(calibration), half)
+    how = (check_cleaning(job.cfg.clean), job.cfg.truncation, as_json(calibration), half)
+    trained = trained_on(job.cfg, job.news.parts["train"].column_names, job.news.read_as)
+    save_classifier(job.model, job.tokenizer, path, *how, trained, _all_seen(job))
     predictor = Predictor(path, job.device.name, "float32")
     gap = _same_answers(job.model, predictor, texts)
     found = f"probabilities differ by at most {gap:.0e}"

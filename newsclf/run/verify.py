@@ -13,6 +13,7 @@ from ..model.classifier import new_classifier
 from ..model.folders import open_folder
 from ..model.saved import SavedFacts, check_classifier
 from ..train.checkpoint import check_checkpoint, list_checkpoints
+from .promotion import promoted_run, read_promoted
 
 # %% ../../nbs/6_run/31_verify.ipynb #47e74ecf
 def _model_rows(
@@ -42,6 +43,17 @@ def _verify_model(
     facts = said[0].removeprefix("model: ")
     return [as_row("base model", f"without checksums: {facts}")]
 
+# %% ../../nbs/6_run/31_verify.ipynb #20c09002
+def _promoted_rows(
+    run, # A finished run
+)->list[str]: # Empty for one that is not promoted
+    "Verify that a promoted run holds the model that was promoted"
+    mark = read_promoted(run.parent)
+    if not mark or mark.run != run.name:
+        return []
+    promoted_run(run.parent)
+    return [as_row("promoted", f"{run.name}, with the weights it had then")]
+
 # %% ../../nbs/6_run/31_verify.ipynb #c08b30b4
 def _verify_checkpoint(
     path, # A checkpoint
@@ -60,17 +72,19 @@ def _verify_run(
     check_files(path, files, ("manifest.json", "checkpoints/"), more=True)
     size = sum(f.size for f in files.values()) / 2**20
     listed = as_row("run", f"{len(files)} files, {size:,.1f} MB, checksums verified")
-    return [listed, *_verify_model(path / "model")]
+    return [*_promoted_rows(path), listed, *_verify_model(path / "model")]
 
 # %% ../../nbs/6_run/31_verify.ipynb #496e8b80
 def verify_folder(
-    path, # A run, a folder of checkpoints, a checkpoint or a model
+    path, # A run, a folder with a promoted one, a checkpoint or a model
 )->list[str]: # What was verified, in words
     "Verify a folder to the last bit; `UserError` names the first bad file"
     path = user_path(path)
     if not path.is_dir():
         do = "Give a run, a checkpoint or a model; newsclf runs lists the runs"
         raise UserError("no such folder", where=str(path), do=do)
+    if run := promoted_run(path):
+        return _verify_run(run)
     if (path / "manifest.json").exists():
         return _verify_run(path)
     if path.name.startswith("step-") or (path / "state.json").exists():

@@ -9,6 +9,7 @@ __all__ = ['checkpoint_folder', 'remove_leftovers', 'list_checkpoints', 'Checkpo
 # %% ../../nbs/3_train/20_checkpoint.ipynb #22504cf6
 import json
 import os
+import shlex
 import shutil
 import signal
 import threading
@@ -59,7 +60,8 @@ def checkpoint_folder(
     except (OSError, SafetensorError) as e:
         reason = e.strerror if isinstance(e, OSError) else e
         found = f"the checkpoint of step {step:,} cannot be written ({reason})"
-        do = "Earlier checkpoints are intact: free some space and continue with --resume"
+        again = f"newsclf train --resume --out {shlex.quote(str(Path(folder).parent))}"
+        do = f"Earlier checkpoints are intact: free some space and type: {again}"
         raise UserError(found, where=str(folder), do=do) from None
 
 # %% ../../nbs/3_train/20_checkpoint.ipynb #a61f05ac
@@ -195,7 +197,7 @@ def _advice(
     changed:dict, # From `differences`
 )->str:
     "Say what to do where facts differ"
-    do = "Repeat the original command with --resume, or add --force "
+    do = "Leave out the options that changed them (the run knows its own), or add --force "
     do += "(the manifest records the differences)"
     if "epochs" in changed:
         do += ". To train a finished model for longer, start a new run from it: "

@@ -164,10 +164,10 @@ def set_callbacks(
     **before, # Seconds before and away, as `History` takes them
 )->History:
     "Replace Trainer's own printing by the history"
-    notebook = is_in_notebook() and show_bars() and not isinstance(say, Screen)
-    if not notebook:
+    table = is_in_notebook() and show_bars() and say in (print, tqdm.write)
+    if not table:
         _replace_printing(trainer, say)
-    history = History(path, seen, None if notebook else say, **before)
+    history = History(path, seen, None if table else say, **before)
     trainer.add_callback(history)
     return history
 

@@ -33,21 +33,27 @@ def _check_weight(
     if name.strip() not in names:
         found = f"a weight for the class {name!r}"
         form = "balanced, or weights by name such as Sports=2,World=0.5"
-        raise UserError(found, form, "class_weights", nearest(name, names))
+        raise UserError(found, form, "--class-weights", nearest(name, names))
     if not _is_weight(weight):
-        raise UserError(f"the weight {weight!r} for {name}", "a number over 0", "class_weights")
+        raise UserError(f"the weight {weight!r} for {name}", "a number over 0", "--class-weights")
 
 # %% ../../nbs/3_train/14_losses.ipynb #5d74eed0
 def _read_weights(
     wanted:str, # As Sports=2,World=0.5
     names:list[str], # Class names in label order
 )->dict[str, float]: # Class name to weight
-    "Read weights by name"
-    parts = [part.rpartition("=") for part in wanted.split(",")]
-    given = {name: weight for name, _, weight in parts}
-    for name, weight in given.items():
-        _check_weight(name, weight, names)
-    return {name.strip(): float(weight) for name, weight in given.items()}
+    "Read weights by name; a name may have commas"
+    given, read = {}, ""
+    for part in wanted.split(","):
+        read = f"{read},{part}" if read else part
+        name, _, weight = read.rpartition("=")
+        if name.strip() in names:
+            _check_weight(name, weight, names)
+            given[name.strip()], read = float(weight), ""
+    if read:
+        name, _, weight = read.split(",")[0].rpartition("=")
+        _check_weight(name or weight, weight, names)
+    return given
 
 # %% ../../nbs/3_train/14_losses.ipynb #c05e07a8
 def _balanced(

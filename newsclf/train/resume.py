@@ -177,7 +177,7 @@ def _leave_if_asked(
     if number := stop_asked(trainer):
         step, steps = trainer.state.global_step, trainer.state.max_steps
         saved = f"stopped at step {step:,} of {steps:,} and saved"
-        raise Stopped(f"{saved}. Continue with: {trainer.keep.command}", number)
+        raise Stopped(f"{saved}. Continue with:\n{trainer.keep.command}", number)
 
 # %% ../../nbs/3_train/21_resume.ipynb #e96b2d5b
 def _save_step(

@@ -191,7 +191,7 @@ def _run(
     trainer.check_loss()
     if keep and (number := stop_asked(trainer)):
         saved = "stopped after the last step, which is saved"
-        raise Stopped(f"{saved}. Continue with: {keep.command}", number)
+        raise Stopped(f"{saved}. Continue with:\n{keep.command}", number)
 
 # %% ../../nbs/3_train/22_session.ipynb #148307e7
 @contextmanager
