@@ -522,7 +522,7 @@ def was_interrupted(side: Side) -> bool:
 OPENINGS = """Oil slips as tankers return to port|Keeper saves two penalties in the rain
 Parliament votes on the ferry treaty|Chip maker halves the power of its radios
 Harbour pilots end a nine-day strike|“Nobody saw the comet coming,” says the observatory
-Élodie Brässler wins the Zürich marathon|Bank of Lapland holds its rate at 2.25 %
+Élodie Brässler wins the Zürich marathon|Bank of Lapland holds its rate at 2.25%
 Satellite fails, twice, to unfold its mast|政府、港湾の新しい規則を発表
 Цены на пшеницу снова растут|مصنع جديد للبطاريات في طنجة
 Team "Los Búhos" signs a keeper, 17|Café owners & bakers: tax too high 🥐

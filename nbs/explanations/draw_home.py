@@ -55,7 +55,7 @@ class Form:
     letters:int # In a line of the article
     left:int
     bars:int # Left end of the bars; beside the article, or below it if they begin where it does
-    bar:int # Width of a bar of 100 %
+    bar:int # Width of a bar of 100%
 
 
 FORMS = {"home.svg": Form(960, 56, 40, 640, 280), "home-narrow.svg": Form(400, 37, 22, 22, 356)}

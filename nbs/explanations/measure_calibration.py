@@ -39,7 +39,7 @@ def obvious(proba, labels, splits, seed, precision):
 
 
 def changed(before, after, labels, seed, draws=2000):
-    "Calibration error after less before, with the 2.5 and 97.5 % points of rows drawn again in pairs"
+    "Calibration error after less before, with the 2.5 and 97.5% points of rows drawn again in pairs"
 
     def ece(p, rows):
         return calibration_error(reliability(p[rows], labels[rows]))
