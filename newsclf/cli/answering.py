@@ -233,9 +233,9 @@ def _predict_here(
 )->dict: # What was answered, for a program
     "Classify rows on standard output, as they come"
     from newsclf.data.trained import columns_words
-    from newsclf.predict.pipes import answer_stream, open_source, typed_rows, usual_format
+    from newsclf.predict.pipes import answer_stream, given_rows, open_source, usual_format
 
-    given = typed_rows(text) if text else open_source(source.input, options)
+    given = given_rows(text) if text else open_source(source.input, options)
     if source.input == "-" and options.given != "txt":
         read = columns_words(given.columns, options.trained)
         print(as_row("text", read), file=sys.stderr)

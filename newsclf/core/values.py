@@ -15,7 +15,7 @@ from .config import UserError
 # %% ../../nbs/0_core/40_values.ipynb #bc63692e
 @dataclass(frozen=True)
 class Estimate:
-    "An estimate and its 95 % interval"
+    "An estimate and its 95% interval"
 
     value: float | None # The estimate; None if it is unknown
     low: float | None = None # Lower end of the interval

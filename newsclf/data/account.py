@@ -100,7 +100,7 @@ class Facts:
     longest_field: int = 0 # Characters
     cleaned: int = 0 # Texts that cleaning changed
     cr: bool = False # Whether lines end in CR alone
-    blank: int = 0 # Lines without any content, which are passed over
+    blank: int = 0 # Lines without any content, which are skipped
     text: str = "" # Columns that the text was read from
     label: str = "" # Column that the class was read from
 

@@ -131,7 +131,7 @@ class Cues:
     "What gives the class away"
     json_optional:ClassVar = ("model",)
     tags:list[Cue] # Tags and datelines
-    words:list[Cue] # Words with 90 % or more of their rows in one class
+    words:list[Cue] # Words with 90% or more of their rows in one class
     model:TagDebt | None=None # How much the linear baseline depends on tags
 
 # %% ../../nbs/1_data/53_audit.ipynb #a43ccf20

@@ -105,7 +105,7 @@ def _objects(
     at:int, # Number of the first line
     lines:list[str], # As they are in the file
 )->list[tuple[int, dict]]: # Place of each object among the lines, and the object
-    "Parse the objects of some lines; blank lines are passed over"
+    "Parse the objects of some lines; blank lines are skipped"
     found = []
     for i, raw in enumerate(lines):
         if not raw.strip():

@@ -16,7 +16,7 @@ from ..core.config import Config, UserError
 from .account import Account, Facts, Rejected
 from .classes import check_classes, check_enough
 from .reading import RawNews, copies_together, hold_out, read_whole, reading_notes
-from .remarks import check_texts, data_remarks
+from .remarks import check_text_column, data_remarks
 
 # %% ../../nbs/1_data/00_news.ipynb #5bb7ec49
 def _as_datasets(
@@ -81,7 +81,7 @@ def _hold_out_parts(
     "Hold out the parts that the data set does not have"
     names = raw.classes.names
     train, validation, test, notes = raw.train, raw.validation, raw.test, []
-    check_texts(raw, f"{cfg.data} train")
+    check_text_column(raw, f"{cfg.data} train")
     _check_apart(raw, cfg.data)
     _check_splittable(raw, cfg)
     if test is None:

@@ -65,7 +65,7 @@ def _lacks_labels(e:UserError, label:str)->bool:
     empty = e.found == "an empty label" and e.where.endswith((":1", ":2", ":row 1"))
     return empty or e.found.startswith(f"no column {label!r}") or "unknown class '-1'" in e.found
 
-# %% ../../nbs/1_data/25_reading.ipynb #2918a2a3
+# %% ../../nbs/1_data/25_reading.ipynb #56356f09
 def _without_labels(e:UserError, source, parts:Iterable[str])->UserError:
     "Say which other part to test on"
     name = source.source if isinstance(source, Table) else str(source)
@@ -101,7 +101,7 @@ def _part_config(cfg:Config, part:str)->Config:
 # %% ../../nbs/1_data/25_reading.ipynb #78c28414
 @dataclass(frozen=True)
 class _Read:
-    "The parts of a data set as they were read"
+    "The splits of a data set as they were read"
 
     frames: dict[str, pd.DataFrame] # train, validation and test, where they exist
     classes: Classes
@@ -113,7 +113,7 @@ def _read_parts(
     classes:Classes | None, # None to take those that occur in train
     listed:str="", # Name of the list of classes; empty without one
 )->_Read:
-    "Read the parts of a data set, train first"
+    "Read the splits of a data set, train first"
     frames, tables = {}, {}
     for part, found in sources.items():
         how = _part_config(cfg, part)
@@ -341,7 +341,7 @@ def copies_together(
     rows:pd.DataFrame, # From `read_news`
     cfg:Config, # How to split
 )->bool:
-    "Tell whether a random split would part many copies: more than 5 % repeat another row"
+    "Tell whether a random split would part many copies: more than 5% repeat another row"
     return cfg.split == "stratified" and rows["text"].duplicated().mean() > 0.05
 
 # %% ../../nbs/1_data/25_reading.ipynb #d1999593

@@ -322,7 +322,7 @@ def _line_words(f:Facts)->str:
         ends = "mixed line endings"
     else:
         ends = f"{'LF' if f.lf else 'CRLF' if f.crlf else 'no'} line endings"
-    blank = f", {f.blank:,} blank line{'s'[: f.blank != 1]} passed over" if f.blank else ""
+    blank = f", {f.blank:,} blank line{'s'[: f.blank != 1]} skipped" if f.blank else ""
     return ends + ("" if f.last_line_ends else ", no newline at end of file") + blank
 
 # %% ../../nbs/1_data/14_tables.ipynb #b0a852a8

@@ -60,7 +60,7 @@ def _temperature_ends(
     labels, # (rows,)
     best:float, # The temperature with the smallest loss
 )->list[float]: # Lower and upper end
-    "Compute the 95 % interval of a temperature, by the likelihood ratio"
+    "Compute the 95% interval of a temperature, by the likelihood ratio"
     limit = _temperature_loss(logits, labels, best) + chi2.ppf(0.95, 1) / (2 * len(labels))
 
     def over(log_t):

@@ -36,15 +36,15 @@ from .intervals import share_interval
 def _percent(
     share:float | None, # 0 to 1
     digits:int=2, # Decimal places
-)->str: # As 93.72 %, with a space that no line breaks at
+)->str: # As 93.72%
     "Write a fraction in percent"
-    return "–" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+    return "–" if share is None else f"{100 * share:.{digits}f}%"
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #ec74bb19
 def _between(
     ends, # Lower and upper end, or None
     digits:int=2, # Decimal places
-)->str: # As 93.12 to 94.20 %
+)->str: # As 93.12 to 94.20%
     "Write an interval of a fraction"
     return "–" if ends is None else f"{100 * ends[0]:.{digits}f} to {_percent(ends[1], digits)}"
 
@@ -75,7 +75,7 @@ def _sentence(
     return text[:1].upper() + text[1:] + "." * (not text.endswith("."))
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #7d595bbf
-_NUMBER = re.compile(r"[-+]?[\d.,]+( to [\d.,]+)?(\xa0%)?|–")
+_NUMBER = re.compile(r"[-+]?[\d.,]+( to [\d.,]+)?%?|–")
 
 def _cell(
     x, # Text, a number, or None for what is not known

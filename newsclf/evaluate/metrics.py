@@ -102,7 +102,7 @@ def _class_scores(
 # %% ../../nbs/4_evaluate/00_metrics.ipynb #8a2fa1ef
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    "All metrics of a test, each with its 95 % interval"
+    "All metrics of a test, each with its 95% interval"
     rows:int # Of the test
     right:int # Correct predictions among them
     accuracy:Estimate # Rate of correct predictions
@@ -138,7 +138,7 @@ def score(
     draws:int=2000, # For the intervals that need them
     seed:int=1122, # For the draws
 )->Score:
-    "Compute all metrics of a test, each with its 95 % interval"
+    "Compute all metrics of a test, each with its 95% interval"
     proba, labels = check_scores(proba, labels, names)
     counts = confusion_matrix(labels, proba.argmax(1), labels=np.arange(len(names)))
     right, rows, bins = int(np.trace(counts)), len(labels), reliability(proba, labels)
@@ -211,7 +211,7 @@ def format_report(
     "Write the metrics as text"
     a = result.accuracy
     return "\n".join([
-        f"accuracy {a.value:.2%} (95 % interval {a.low:.2%} to {a.high:.2%}), "
+        f"accuracy {a.value:.2%} (95% interval {a.low:.2%} to {a.high:.2%}), "
         f"{result.right:,} of {result.rows:,} rows correct",
         *_format_metrics(result),
         "",

@@ -68,7 +68,7 @@ def _short(name: str) -> str:
 
 # %% ../../nbs/4_evaluate/50_pictures.ipynb #c0e19b01
 def _percent_words(fraction: float, digits: int = 1) -> str:
-    return f"{100 * fraction:.{digits}f} %"
+    return f"{100 * fraction:.{digits}f}%"
 
 # %% ../../nbs/4_evaluate/50_pictures.ipynb #45d3b291
 def _percent_axis(
@@ -76,7 +76,7 @@ def _percent_axis(
 ):
     "Show the ticks in percent"
     for axis in axes:
-        axis.set_major_formatter(lambda x, _: f"{100 * x:g} %")
+        axis.set_major_formatter(lambda x, _: f"{100 * x:g}%")
 
 # %% ../../nbs/4_evaluate/50_pictures.ipynb #5866baa1
 def _beside(
@@ -148,7 +148,7 @@ def draw_cues(
         ax.set_yticks(lines, map(_short, cues[:most]))
         ax.invert_yaxis()
         ax.set(xlim=(0, 1.9), xlabel="proportion of the tag's rows in the class")
-        ax.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+        ax.set_xticks([0, 0.5, 1], ["0", "50%", "100%"])
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     return svg[0]
 

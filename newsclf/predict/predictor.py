@@ -139,6 +139,7 @@ class Predictor:
         def exactly(texts): # float32: the same words on every machine
             return np.exp(self.pooled(self.model, self.encode(texts)))
 
-        given, limit = check_texts(table_texts(texts, self.trained)), self.tokenizer.model_max_length
+        given = check_texts(table_texts(texts, self.trained))
+        limit = self.tokenizer.model_max_length
         reading = Reading(min(200, limit), limit, self.truncation)
         return explain_labels(exactly, given, self.names, reading, top, progress)
