@@ -38,6 +38,7 @@ def _wide(
 
 # %% ../../nbs/1_data/13_content.ipynb #66b110f1
 _USUAL = "‘’“”–—…€£«»°§²·¿¡\u00a0"
+_WORDS = "àèéòóùå" # Words of one letter, in Italian, French, Spanish or Danish
 
 def _fits(
     before:str, c:str, after:str, # A character that is not ASCII, and its neighbours
@@ -46,9 +47,9 @@ def _fits(
     if c == "\ufffd" or not (c.isprintable() or c == "\u00a0"):
         return -3
     if c.isupper():
-        return -2 if before.islower() else 1
+        return -2 if before.islower() else 1 if after.isalpha() else -1
     if c.isalpha():
-        return 1 if before.isalpha() or after.isalpha() else -1
+        return 1 if before.isalpha() or after.isalpha() or c in _WORDS else -1
     return 1 if c in _USUAL else -1
 
 # %% ../../nbs/1_data/13_content.ipynb #32ea3d39
