@@ -12,8 +12,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                 'newsclf/cli/answering.py'),
                                        'newsclf.cli.answering._check_effect': ( '9_cli/answering.html#_check_effect',
                                                                                 'newsclf/cli/answering.py'),
-                                       'newsclf.cli.answering._check_model': ( '9_cli/answering.html#_check_model',
-                                                                               'newsclf/cli/answering.py'),
                                        'newsclf.cli.answering._keeping_advised': ( '9_cli/answering.html#_keeping_advised',
                                                                                    'newsclf/cli/answering.py'),
                                        'newsclf.cli.answering._predict_file': ( '9_cli/answering.html#_predict_file',

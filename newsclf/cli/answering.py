@@ -199,14 +199,6 @@ def _row_options(
         allow_empty=rows.allow_empty, given=source.given or "txt", trained=read_trained(run),
     )
 
-def _check_model(
-    run:Path, # A run or a saved classifier
-):
-    "Raise `UserError` for a name that is no folder, before anything slow is imported"
-    if not user_path(run).is_dir():
-        do = "Check the path, or type: newsclf runs"
-        raise UserError("no such folder", "a run or a saved classifier", str(run), do)
-
 # %% ../../nbs/9_cli/31_answering.ipynb #31ae0008
 def _read_columns(
     source:_Source, # Where texts come from
@@ -297,7 +289,6 @@ def predict(
         found = "--safe-cells has an effect on CSV and TSV only"
         raise UserError(found, do="Add --format csv")
     run = chosen_run(model)
-    _check_model(run)
     options = _row_options(run, source, rows)
     with _keeping_advised():
         if wanted.output and not wanted.piped:

@@ -133,7 +133,8 @@ _BY_NAME:dict[str, Callable] = {
 }
 _BY_COMMAND:dict[tuple[str, str], Callable] = {
     ("train", "model"): _check_base, ("bench_training", "model"): _check_base,
-    ("evaluate", "model"): _check_run, ("bench_answering", "model"): _check_run,
+    ("evaluate", "model"): _check_run, ("predict", "model"): _check_run,
+    ("bench_answering", "model"): _check_run,
     ("evaluate", "output"): new_file, ("compare", "output"): new_file,
     ("bench_training", "output"): new_file, ("bench_answering", "output"): new_file,
     ("audit", "out"): lambda out: check_free(user_path(out)),

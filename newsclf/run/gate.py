@@ -196,7 +196,6 @@ def format_parity(
     margin = f"margin {found.logit_error:.2g}, probability {found.probability_error:.2g}"
     again = f"{found.again:.1%} of the rows, in float32, because their margin is low"
     accuracy = f"{e.accuracy.value:.2%} (the model {m.accuracy.value:.2%})"
-    again = f"{found.again:.1%} of the rows, in float32, because their margin is low"
     return "\n".join([
         as_row("speed", speed),
         as_row("labels", f"{found.flips:,} of {found.rows:,} changed on the validation rows"),
