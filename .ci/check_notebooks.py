@@ -1,4 +1,5 @@
 "Checks of the notebooks: how they open, width of lines, whether outputs are true, which ran."
+import ast
 import hashlib
 import json
 import re
@@ -9,6 +10,7 @@ from book import NBS, ROOT, pages
 WIDEST = 99
 DIGESTS = NBS/"outputs.json"
 FLAGS = {"slow", "gpu", "net"}
+SHOWN = {"export", "exports", "exporti", "exec_doc"}  # cells that building the book executes
 
 
 TITLE = re.compile(r"# [^\n]+\n+(> [^\n]+\n?)+\Z")
@@ -151,6 +153,23 @@ def exporting() -> list:
     bad = [f"{c}: rewrites the package; export in the shell, as CONTRIBUTING says" for c in code
            if re.search(r"\b(nbdev_export|nb_export)\b", c.source)]
     return bad if code else ["no cells were seen"]
+
+
+def alone() -> list:
+    "Imports of cells that are not exported stand alone: building the book executes such cells"
+    code = [c for p in pages() for c in p.code if not SHOWN & set(c.directives)]
+    print(f"{len(code)} code cells are not exported")
+    bad = [f"{c}: imports stand beside other code; give them a cell of their own" for c in code
+           if not is_switched_off(c) and mixes_imports(c.source)]
+    return bad if code else ["no cells were seen"]
+
+
+def mixes_imports(source: str) -> bool:
+    "Whether code both imports and does something else (at any depth, as nbdev looks)"
+    plain = "\n".join("pass" if re.match(r"\s*[!%]", x) else x for x in source.splitlines())
+    nodes = list(ast.walk(ast.parse(plain)))
+    does = any(isinstance(n, ast.Expr | ast.Assign) for n in nodes)
+    return does and any(isinstance(n, ast.Import | ast.ImportFrom) for n in nodes)
 
 
 def is_switched_off(cell) -> bool:

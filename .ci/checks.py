@@ -20,6 +20,7 @@ if there is one, or if there was less to look at than expected.
                   and run where none is named; by hand, it takes some minutes a chapter
     links         links, addresses, downloads, pictures and the search of the built book
     exporting     no cell rewrites the package
+    alone         imports of cells that are not exported stand alone in them
     flagged FLAG  print the pages that have cells with this flag
     record PAGE…  remember the code of pages whose outputs are fresh, in nbs/outputs.json
 
@@ -45,7 +46,7 @@ CHECKS = dict(
     names=check_modules.names, scripts=check_modules.script_faults,
     openings=check_notebooks.openings, shown=check_notebooks.shown, width=check_notebooks.width,
     outputs=check_notebooks.outputs, record=check_notebooks.record,
-    exporting=check_notebooks.exporting, flagged=check_notebooks.flagged,
+    exporting=check_notebooks.exporting, alone=check_notebooks.alone, flagged=check_notebooks.flagged,
     count=check_notebooks.count, links=check_site.links,
     kernel=check_kernel.kernel, lint=check_tools.lint, types=check_tools.types,
     words=check_words.words)

@@ -1,0 +1,233 @@
+"""Alter lines of the package at random, and see whether the page that they stand on notices.
+
+python nbs/explanations/measure_alterations.py [--number 40] [--seed 21] [--jobs 2] [--at PLACE]
+
+An alteration turns a comparison or an operator, moves a constant, negates a condition or drops a
+statement, in a copy of the project. It is noticed if the cells of its page fail, or take longer
+than LIMIT seconds. Exit code 1 if fewer than nine in ten are noticed.
+"""
+
+import argparse
+import ast
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from queue import Queue
+
+from newsclf.core.provenance import circumstances
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 900
+OTHER = {
+    "==": "!=", "!=": "==", "<": "<=", "<=": "<", ">": ">=", ">=": ">",
+    "in": "not in", "not in": "in", "is": "is not", "is not": "is",
+    "+": "-", "-": "+", "*": "/", "/": "*", "//": "*", "%": "+", "**": "*", "@": "+",
+    "|": "&", "&": "|", "and": "or", "or": "and",
+}  # fmt: skip
+DROPPED = (ast.Expr, ast.AugAssign, ast.Continue, ast.Break, ast.Raise, ast.Delete)
+ASKED = (ast.If, ast.While, ast.IfExp, ast.comprehension, ast.Assert)
+
+
+@dataclass(frozen=True)
+class Alteration:
+    "Other text in place of a part of a cell"
+
+    page: str
+    cell: str
+    start: int  # bytes into the cell
+    end: int
+    new: str
+    line: str  # as it was
+
+
+class Text:
+    "Source of a cell, addressed as syntax trees do: by line and byte"
+
+    def __init__(self, source: str):
+        self.raw = source.encode()
+        self.starts = [0]
+        for line in self.raw.splitlines(keepends=True):
+            self.starts.append(self.starts[-1] + len(line))
+
+    def span(self, node: ast.AST) -> tuple[int, int]:
+        "Where a node starts and ends"
+        start = self.starts[node.lineno - 1] + node.col_offset
+        return start, self.starts[node.end_lineno - 1] + node.end_col_offset
+
+    def line(self, at: int) -> str:
+        "The line around a byte"
+        number = max(i for i, start in enumerate(self.starts) if start <= at)
+        return self.raw[self.starts[number] : self.starts[number + 1]].decode().strip()
+
+    def between(self, left: ast.AST, right: ast.AST):
+        "The operator between two operands, turned"
+        start, end = self.span(left)[1], self.span(right)[0]
+        sign = self.raw[start:end].decode().strip("() \n\\")
+        if sign in OTHER:
+            found = self.raw.index(sign.encode(), start, end)
+            yield found, found + len(sign.encode()), OTHER[sign]
+
+
+def moved(value) -> str:
+    "Another constant in place of a number or a truth value"
+    if isinstance(value, bool):
+        return str(not value)
+    return repr(value + 1)
+
+
+def alterations(node: ast.AST, text: Text):
+    "What can be altered at a node: (start, end, new text)"
+    if isinstance(node, ast.Compare):
+        for left, right in pairwise([node.left, *node.comparators]):
+            yield from text.between(left, right)
+    elif isinstance(node, ast.BinOp):
+        yield from text.between(node.left, node.right)
+    elif isinstance(node, ast.BoolOp):
+        for left, right in pairwise(node.values):
+            yield from text.between(left, right)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        yield *text.span(node), moved(node.value)
+    if isinstance(node, ASKED):
+        for test in node.ifs if isinstance(node, ast.comprehension) else [node.test]:
+            start, end = text.span(test)
+            yield start, end, f"not ({text.raw[start:end].decode()})"
+    documents = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    if isinstance(node, DROPPED) and not documents:
+        yield *text.span(node), "pass"
+
+
+def walk(node: ast.AST):
+    "The nodes that compute something: no types, no decorators"
+    yield node
+    for name, value in ast.iter_fields(node):
+        if name not in ("annotation", "returns", "decorator_list"):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from walk(child)
+
+
+def of_page(page: Path) -> list[Alteration]:
+    "All alterations of the exported cells of a page"
+    found = []
+    for cell in json.loads(page.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] != "code" or not source.startswith("#| export"):
+            continue
+        text, name = Text(source), str(page.relative_to(ROOT))
+        for node in walk(ast.parse(source)):
+            for start, end, new in alterations(node, text):
+                found.append(Alteration(name, cell["id"], start, end, new, text.line(start)))
+    return found
+
+
+def draw(number: int, seed: int) -> list[Alteration]:
+    "Draw lines of the whole package, and an alteration of each"
+    lines = {}
+    for page in sorted((ROOT / "nbs").glob("[0-9]_*/*.ipynb")):
+        for one in of_page(page):
+            lines.setdefault((one.page, one.cell, one.line), []).append(one)
+    chance = random.Random(seed)
+    return [chance.choice(lines[line]) for line in chance.sample(sorted(lines), number)]
+
+
+def copy_project(folder: Path) -> Path:
+    "Copy what the project keeps"
+    kept = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout
+    for name in filter(None, kept.split("\n")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def alter(folder: Path, one: Alteration) -> None:
+    "Write an altered page and its module"
+    from nbdev.export import nb_export
+
+    page = folder / one.page
+    book = json.loads(page.read_text(encoding="utf-8"))
+    cell = next(c for c in book["cells"] if c["id"] == one.cell)
+    raw = "".join(cell["source"]).encode()
+    altered = (raw[: one.start] + one.new.encode() + raw[one.end :]).decode()
+    ast.parse(altered)
+    cell["source"] = altered.splitlines(keepends=True)
+    page.write_text(json.dumps(book, ensure_ascii=False), encoding="utf-8")
+    nb_export(page, lib_path=folder / "newsclf")
+
+
+def restore(folder: Path, one: Alteration) -> None:
+    "Put the page and the modules back"
+    shutil.copy2(ROOT / one.page, folder / one.page)
+    shutil.copytree(ROOT / "newsclf", folder / "newsclf", dirs_exist_ok=True)
+
+
+def run_page(folder: Path, page: str) -> str:
+    "Run the cells of a page; empty if nothing failed"
+    own = dict(PYTHONPATH=str(folder), HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TQDM_DISABLE="1")
+    own |= dict(NEWSCLF_STATE=str(folder / "state"), NEWSCLF_CACHE=str(folder / "cache"))
+    command = [sys.executable, "-c", "from nbdev.test import nbdev_test; nbdev_test()"]
+    call = [*command, "--path", page, "--n_workers", "0"]
+    try:
+        done = subprocess.run(
+            call, cwd=folder, env=os.environ | own, capture_output=True, text=True, timeout=LIMIT
+        )
+    except subprocess.TimeoutExpired:
+        return f"more than {LIMIT} s"
+    if not done.returncode:
+        return ""
+    said = [x for x in (done.stdout + done.stderr).splitlines() if "Error" in x]
+    return said[-1].strip()[:120] if said else "failed"
+
+
+def main() -> int:
+    "Draw, alter, run, and print a line for each"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--number", type=int, default=40, help="alterations [40]")
+    parser.add_argument("--seed", type=int, default=21, help="of the draw [21]")
+    parser.add_argument("--jobs", type=int, default=2, help="pages at a time [2]")
+    parser.add_argument("--at", default="", help="only alterations of this number or page")
+    parser.add_argument("--list", action="store_true", help="only say what would be altered")
+    given = parser.parse_args()
+    drawn = list(enumerate(draw(given.number, given.seed), 1))
+    drawn = [d for d in drawn if given.at in ("", str(d[0])) or given.at in d[1].page]
+    folders: Queue[Path] = Queue()
+    for _ in range(0 if given.list else given.jobs):
+        folders.put(copy_project(Path(tempfile.mkdtemp(prefix="newsclf-altered-"))))
+
+    def try_one(one: Alteration) -> str:
+        folder = folders.get()
+        try:
+            alter(folder, one)
+            return run_page(folder, one.page)
+        finally:
+            restore(folder, one)
+            folders.put(folder)
+
+    results = []
+    with ThreadPoolExecutor(given.jobs) as pool:
+        tried = pool.map(try_one, [d[1] for d in drawn]) if not given.list else [""] * len(drawn)
+        for (number, one), said in zip(drawn, tried, strict=True):
+            verdict = "drawn" if given.list else "noticed" if said else "NOT NOTICED"
+            print(f"{number:>2} {verdict:<12} {one.page} #{one.cell}")
+            print(f"{'':<16}{one.line}\n{'':<16}-> {one.new!r}   {said}", flush=True)
+            results.append(asdict(one) | dict(noticed=bool(said), said=said))
+    if given.list:
+        return 0
+    noticed = sum(r["noticed"] for r in results)
+    print(f"{noticed} of {len(results)} noticed")
+    record = dict(seed=given.seed, noticed=noticed, of=len(results), alterations=results)
+    stored = circumstances() | record
+    (ROOT / "nbs/explanations/figures/alterations.json").write_text(json.dumps(stored, indent=1))
+    return int(noticed < 0.9 * len(results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
