@@ -7,6 +7,7 @@ The error is measured on validation rows, as `newsclf train` does, and tried on 
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ stated = measure_half(
     clf.model, clf.tokenizer, news.parts["validation"]["text"][:1000], clf.truncation
 )
 margin, half, labels = (
-    2 * stated["logit_error"],
+    2 * stated.logit_error,
     half_model(clf.model),
     np.asarray(news.parts["test"]["label"][:]),
 )
@@ -64,9 +65,9 @@ close = close_rows(quick, margin)
 again = quick.copy()
 again[close] = ask(clf.model, [ids[i] for i in close])
 found = dict(
-    stated=stated,
+    stated=asdict(stated),
     margin=margin,
-    test=state_errors(quick, exact),
+    test=asdict(state_errors(quick, exact)),
     answered_again=len(close),
     share_again=len(close) / len(ids),
     flips_after=int((again.argmax(1) != exact.argmax(1)).sum()),
@@ -88,7 +89,11 @@ for tokens in (1, 256, 1024, 2048, 8192):
         z[near] = ask(clf.model, [shuffled[i] for i in near], tokens)
         low[order] = z
         tried.append(
-            dict(tokens=tokens, float32=state_errors(full, base), bfloat16=state_errors(low, base))
+            dict(
+                tokens=tokens,
+                float32=asdict(state_errors(full, base)),
+                bfloat16=asdict(state_errors(low, base)),
+            )
         )
 print(
     json.dumps(
