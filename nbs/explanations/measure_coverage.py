@@ -1,13 +1,15 @@
 """How often each interval holds the truth, on made-up test sets whose truth is known.
 
-    python nbs/explanations/measure_coverage.py --sets 10000 > nbs/explanations/figures/coverage.json
+    python nbs/explanations/measure_coverage.py --sets 2000 > nbs/explanations/figures/coverage.json
 
-A cell is a number of test rows and a true accuracy. The confusion of four classes is uneven, the probabilities claim too much, and there are equally
-many rows of each class, or, for the figures of a single class, as many as chance gives; in the cells called rare, one class has two rows in a hundred. Cells with fewer than two expected errors are left out. Wilson's
-interval of the accuracy is not here: page evaluate sums it exactly.
+A cell is a number of test rows and a true accuracy. Each row's class is drawn at random, so the numbers of rows of the classes vary between test sets.
+The counts come from an uneven confusion of four classes; the probabilities from classes that are clouds, and claim too much. Cells with fewer than two
+expected errors are left out. The part `shares` has, besides, the calibration error; it has even classes and shares of .5, .3, .18 and .02, at 300, 1,000 and 5,000 rows; its counts come from both
+worlds. The part `tried` compares other intervals of means over classes. Wilson's interval of the accuracy is not here: page intervals sums it exactly.
 """
 
 import argparse
+import functools
 import json
 import sys
 from pathlib import Path
@@ -17,128 +19,109 @@ from scipy import optimize, special, stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from newsclf.core.provenance import circumstances
-from newsclf.evaluate.intervals import effective_interval, log_t_ends, share_interval, smoothed
+from newsclf.evaluate.intervals import f1_estimate, log_t_ends, mean_intervals, share_interval
 from newsclf.evaluate.metrics import confusion_figures
 from newsclf.evaluate.reliability import calibration_error, calibration_interval, reliability
 
-K, DRAWS, SHARPER, CHECKED = 4, 2000, 1.3, 100
+K, DRAWS, RESAMPLES, SHARPER = 4, 2000, 1000, 1.3 # the calibration error draws more
+CHECKED, FEWER = 20, 500 # test sets: of the shortcut; of what takes long
 MOST = dict(log_loss=-np.log(1e-30), brier=2.0) # what a row of `losses` can cost
-SIZES, SHARES = (50, 100, 200, 500, 1000, 2000, 7600), (0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99)
-
-
-RARE = [
-    (n, a) for n in (500, 1000, 2000, 7600) for a in (0.8, 0.9, 0.95)
-] # rows, accuracy where classes are alike
+SIZES, SHARES = (50, 100, 200, 500, 2000), (0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99)
+EVEN, UNEVEN = (0.25,) * K, (0.5, 0.3, 0.18, 0.02)
+MEANS = ("balanced_accuracy", "macro_precision", "macro_f1")
 
 
 def cells():
     return [(n, a) for n in SIZES for a in SHARES if n * (1 - a) >= 2]
 
 
-def of_counts(sizes, accuracy, sets, seed, c=2):
-    "Means over classes, whose sizes are given, and the figures of class c, where sizes are drawn, too; by default that with most errors"
-    rng = np.random.default_rng(seed)
-    where = (
-        np.array([[0, 3, 4, 3], [5, 0, 3, 2], [3, 1, 0, 6], [3, 1, 6, 0]]) / 10
-    ) # of the errors of each class
+def inside(ends, truth):
+    return int(((ends[0] <= truth) & (truth <= ends[1])).sum())
+
+
+def confusion(shares, accuracy):
+    "Probability of each pair of true and predicted class, with errors that are more frequent in some classes"
+    where = np.array([[0, 3, 4, 3], [5, 0, 3, 2], [3, 1, 0, 6], [3, 1, 6, 0]]) / 10
     wrong = (1 - accuracy) * np.array([0.8, 0.4, 1.5, 1.3])
-    truth = where * wrong[:, None] + np.diag(1 - wrong)
-    names = ("balanced_accuracy", "macro_precision", "macro_f1")
-    true, held, n = (
-        confusion_figures(truth * np.array(sizes)[:, None]),
-        {k: 0 for k in (*names, "recall", "precision", "f1")},
-        sum(sizes),
-    )
-    for start in range(0, sets, 100):
-        m = min(100, sets - start)
-        counts = np.stack(
-            [rng.multinomial(sizes[k], truth[k], m) for k in range(K)], axis=1
-        ) # (sets, classes, classes)
-        rates = np.stack([smoothed(one) for one in counts])
-        drawn = confusion_figures(
-            np.stack(
-                [rng.multinomial(sizes[k], rates[:, k], (DRAWS, m)) for k in range(K)], axis=2
-            )
-        )
-        found = confusion_figures(counts)
-        for k in names:
-            spread = drawn[k].std(0)
-            both = zip(found[k], spread, strict=True)
-            ends = np.array([effective_interval(v, s, n) for v, s in both])
-            held[k] += int(((ends[:, 0] <= true[k]) & (true[k] <= ends[:, 1])).sum())
-        loose = rng.multinomial(n, (truth * np.array(sizes)[:, None] / n).ravel(), m).reshape(
-            m, K, K
-        )
-        right, there, said = loose[:, c, c], loose[:, c].sum(1), loose[:, :, c].sum(1)
-        for k, tries, back in (
-            ("recall", there, lambda v: v),
-            ("precision", said, lambda v: v),
-            ("f1", there + said - right, lambda v: 2 * v / (1 + v)),
-        ):
-            ends = [
-                [back(e) for e in share_interval(r, t)] if t else [0, 1]
-                for r, t in zip(right, tries, strict=True)
-            ]
-            held[k] += sum(bool(lo <= true[k][c] <= hi) for lo, hi in ends)
+    return (where * wrong[:, None] + np.diag(1 - wrong)) * np.array(shares)[:, None]
+
+
+def of_counts(truth, n, sets, seed, c=2):
+    "Means over classes, and the figures of class c; by default that with most errors"
+    rng, true = np.random.default_rng(seed), confusion_figures(truth)
+    counts = rng.multinomial(n, truth.ravel(), sets).reshape(sets, K, K)
+    held = dict.fromkeys((*MEANS, "recall", "precision", "f1"), 0)
+    for one in counts:
+        for k, ends in mean_intervals(one).items():
+            held[k] += inside(ends, true[k])
+        right, there, said = int(one[c, c]), int(one[c].sum()), int(one[:, c].sum())
+        held["recall"] += inside(share_interval(right, there) or [0, 1], true["recall"][c])
+        held["precision"] += inside(share_interval(right, said) or [0, 1], true["precision"][c])
+        f1 = f1_estimate(right, there + said - right).interval or [0, 1]
+        held["f1"] += inside(f1, true["f1"][c])
     return {k: v / sets for k, v in held.items()}
 
 
-def margin(accuracy):
-    "Distance of class centres at which the best guess is right so often"
-
-    def right(m):
-        return np.trapezoid(stats.norm.pdf(t - m) * stats.norm.cdf(t) ** (K - 1), t) - accuracy
-
-    t = np.linspace(-8, 14, 4001)
-    return optimize.brentq(right, 0.01, 8)
+@functools.cache
+def clouds(shares, accuracy):
+    world = Clouds(shares, accuracy)
+    return world, *world.truth()
 
 
-def forecasts(labels, m, sets, rng):
-    "True and claimed probabilities of classes that are clouds around their centres, (sets, rows, classes)"
-    x = rng.standard_normal((sets, len(labels), K), dtype=np.float32)
-    x[:, np.arange(len(labels)), labels] += np.float32(m)
-    return special.softmax(m * x, axis=-1), special.softmax(SHARPER * m * x, axis=-1)
+class Clouds:
+    "Classes that are clouds around their centres, as far apart as the accuracy demands"
+
+    def __init__(self, shares, accuracy):
+        self.shares = np.array(shares)
+        rng = np.random.default_rng(5)
+        labels = rng.choice(K, 200_000, p=shares)
+        noise, own = rng.standard_normal((200_000, K)), np.eye(K)[labels]
+
+        def right(m):
+            said = (m * (noise + m * own) + np.log(self.shares)).argmax(1)
+            return (said == labels).mean() - accuracy
+
+        self.distance = optimize.brentq(right, 0.01, 9, xtol=1e-3)
+
+    def draw(self, shape, rng):
+        "Labels, true and claimed probabilities"
+        labels, m = rng.choice(K, shape, p=self.shares), np.float32(self.distance)
+        x = rng.standard_normal((*labels.shape, K), dtype=np.float32)
+        x += m * np.eye(K, dtype=np.float32)[labels]
+        x = m * x + np.log(self.shares).astype(np.float32)
+        return labels, special.softmax(x, axis=-1), special.softmax(SHARPER * x, axis=-1)
+
+    def truth(self):
+        "The confusion, and both mean losses, of two million rows"
+        rng, counts, sums = np.random.default_rng(6), np.zeros((K, K)), []
+        for _ in range(10):
+            labels, _, p = self.draw((1, 200_000), rng)
+            np.add.at(counts, (labels[0], p[0].argmax(1)), 1)
+            sums.append({k: v.astype(float).mean() for k, v in losses(p, labels).items()})
+        return counts / counts.sum(), {k: np.mean([s[k] for s in sums]) for k in MOST}
 
 
 def losses(p, labels):
-    own = p[:, np.arange(len(labels)), labels]
+    own = np.take_along_axis(p, labels[..., None], -1)[..., 0]
     return dict(log_loss=-np.log(np.maximum(own, 1e-30)), brier=(p**2).sum(-1) - 2 * own + 1)
 
 
-def of_losses(n, accuracy, sets, seed):
+def of_losses(world, true, n, sets, seed):
     "Means over rows. The draws are the same for all test sets of a cell, so that they are a product of matrices"
-    rng, m, each = np.random.default_rng(seed), margin(accuracy), n // K
-    labels = np.repeat(np.arange(K), each)
-    many = np.repeat(np.arange(K), 50_000)
-    big = [losses(forecasts(many, m, 1, rng)[1], many) for _ in range(10)]
-    true = {
-        k: np.mean([b[k].astype(np.float64).mean() for b in big]) for k in ("log_loss", "brier")
-    }
-    weights = [
-        np.stack(
-            [np.bincount(d, minlength=each) for d in rng.integers(0, each, (DRAWS, each))]
-        ).astype(np.float32)
-        for _ in range(K)
-    ]
-    weights = [
-        np.vstack([np.ones((1, each), np.float32), w]) for w in weights
-    ] # the first is of the rows themselves
-    held = dict(log_loss=0, brier=0)
-    step = max(1, min(500, 2_000_000 // n))
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float32)
+    weights = np.vstack([np.ones((1, n), np.float32), weights]) # the first: the rows themselves
+    held, step = dict.fromkeys(MOST, 0), max(1, min(500, 2_000_000 // n))
     for start in range(0, sets, step):
-        now = min(step, sets - start)
-        for k, v in losses(forecasts(labels, m, now, rng)[1], labels).items():
-            scale, mean, variance = v.mean(), 0.0, 0.0
-            for c in range(K):
-                part = (v[:, labels == c] / scale).T.astype(np.float32)
-                first, second = weights[c] @ part / each, weights[c] @ part**2 / each
-                mean, variance = (
-                    mean + first / K,
-                    variance + np.maximum(second - first**2, 0) / (each - 1) / K**2,
-                )
-            mean, variance = mean.astype(np.float64), variance.astype(np.float64)
+        labels, _, p = world.draw((min(step, sets - start), n), rng)
+        for k, v in losses(p, labels).items():
+            scale = v.mean()
+            part = (v / scale).T.astype(np.float32)
+            first, second = weights @ part / n, weights @ part**2 / n
+            mean = first.astype(np.float64)
+            variance = np.maximum(second - first**2, 0).astype(np.float64) / (n - 1)
             ends = log_t_ends(mean, variance, MOST[k] / scale) * scale
-            held[k] += int(((ends[0] <= true[k]) & (true[k] <= ends[1])).sum())
+            held[k] += inside(ends, true[k])
     return {k: v / sets for k, v in held.items()}
 
 
@@ -172,78 +155,113 @@ def holds(bins, truth, seed, draws=DRAWS, tail=0.025):
     )
 
 
-def of_calibration(n, accuracy, sets, seed):
+def of_calibration(world, n, sets, seed):
     "The calibration error: its truth is that of the very bins that a test set gives"
-    rng, m = np.random.default_rng(seed), margin(accuracy)
-    true, claimed = forecasts(rng.integers(0, K, 500_000), m, 1, rng)
-    said, sure = claimed[0].argmax(1), claimed[0].max(1).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    _, true, claimed = (x[0] for x in world.draw((1, 200_000), rng))
+    said, sure = claimed.argmax(1), claimed.max(1).astype(np.float64)
     order = np.argsort(sure)
-    level, gap = (
-        sure[order],
-        np.concatenate(
-            [
-                [0],
-                np.cumsum(
-                    true[0][np.arange(len(said)), said].astype(np.float64)[order] - sure[order]
-                ),
-            ]
-        ),
-    )
+    level = sure[order]
+    off = true[np.arange(len(said)), said].astype(np.float64)[order] - level
+    gap = np.concatenate([[0], np.cumsum(off)])
     held = others = 0
     for i in range(sets):
-        labels = rng.integers(0, K, n)
-        p = forecasts(labels, m, 1, rng)[1][0].astype(np.float64)
+        labels, _, p = (x[0] for x in world.draw((1, n), rng))
+        p = p.astype(np.float64)
         bins = reliability(p, labels)
         cut = np.sort(p.max(1))[np.cumsum(bins.rows)[:-1]]
         at = np.concatenate([[0], np.searchsorted(level, cut), [len(level)]])
         truth = np.abs(np.diff(gap[at])).sum() / len(level)
-        inside = holds(bins, truth, i)
+        found = holds(bins, truth, i)
         if i < CHECKED:
             (lo, hi), _ = calibration_interval(bins, seed=i)
-            others += inside != bool(lo <= truth <= hi)
-        held += inside
+            others += found != bool(lo <= truth <= hi)
+        held += found
     return dict(ece=held / sets, ece_checked=min(CHECKED, sets), ece_otherwise=others)
+
+
+def smoothed(counts):
+    "Rates by true class, with half a correct and half a wrong row more"
+    own = np.eye(K, dtype=bool)
+    wrong = np.where(own, 0, counts + 1e-9)
+    rates = counts + own / 2 + wrong / wrong.sum(1, keepdims=True) / 2
+    return rates / rates.sum(1, keepdims=True)
+
+
+def effective(value, spread, n):
+    "Wilson's interval for as many rows as give a proportion this spread"
+    rows = value * (1 - value) / spread**2 if spread > 1e-6 and 0 < value < 1 else n
+    z = stats.norm.isf(0.025)
+    centre = (value + z**2 / (2 * rows)) / (1 + z**2 / rows)
+    half = z / (1 + z**2 / rows) * np.sqrt(value * (1 - value) / rows + z**2 / (4 * rows**2))
+    return [centre - half, centre + half]
+
+
+def other_ways(one, rng):
+    "Intervals of means over classes that were considered and rejected"
+    n, sizes, rates = one.sum(), one.sum(1), smoothed(one)
+    value = confusion_figures(one)
+    pairs = zip(sizes, rates, strict=True)
+    fixed = confusion_figures(np.stack([rng.multinomial(m, p, 500) for m, p in pairs], axis=1))
+    whole = (rates * sizes[:, None] / n).ravel()
+    free = confusion_figures(rng.multinomial(n, whole, 500).reshape(-1, K, K))
+    right, there, said = np.diagonal(one), sizes, one.sum(0)
+    for k, tries in zip(MEANS[:2], (there, said), strict=True):
+        ends = np.array([share_interval(*x) or [0, 1] for x in zip(right, tries, strict=True)])
+        sides = np.abs(ends - (right / np.maximum(tries, 1))[:, None])[there > 0]
+        low, high = np.sqrt((sides**2).sum(0)) / len(sides)
+        yield k, "sides of Wilson's intervals", [value[k] - low, value[k] + high]
+    for k in MEANS:
+        yield k, "class counts fixed", effective(value[k], fixed[k].std(), n)
+        yield k, "all rows drawn", effective(value[k], free[k].std(), n)
+        yield k, "all rows drawn, percentiles", np.quantile(free[k], (0.025, 0.975))
+
+
+def of_others(truth, n, sets, seed):
+    rng, true, held = np.random.default_rng(seed), confusion_figures(truth), {}
+    for one in rng.multinomial(n, truth.ravel(), sets).reshape(sets, K, K):
+        for k, name, ends in other_ways(one, rng):
+            way = held.setdefault(name, {})
+            way[k] = way.get(k, 0) + inside(ends, true[k])
+    return {name: {k: v / sets for k, v in way.items()} for name, way in held.items()}
+
+
+def measure(parts, sets, seed):
+    found, shares, tried = [], [], []
+    for name, p in (("even", EVEN), ("uneven", UNEVEN)):
+        for a in (0.8, 0.9, 0.95) if "shares" in parts else ():
+            world, counts, mean = clouds(p, a)
+            for n in (300, 1000, 5000):
+                at = seed + n + int(1000 * a)
+                cell = dict(shares=name, rows=n, accuracy=a)
+                cell |= of_losses(world, mean, n, sets, at)
+                cell |= of_calibration(world, n, min(sets, FEWER), at)
+                for kind, table in (("clouds", counts), ("confusion", confusion(p, a))):
+                    by = of_counts(table, n, sets, at, c=3)
+                    shares.append(cell | dict(counts=kind) | by)
+                    print(shares[-1], file=sys.stderr, flush=True)
+                    if "tried" in parts and name == "uneven" and kind == "clouds":
+                        ways = of_others(table, n, min(sets, FEWER), at)
+                        tried.append(dict(rows=n, accuracy=a, ways=ways))
+                        print(tried[-1], file=sys.stderr, flush=True)
+    for n, a in cells() if {"counts", "losses"} & set(parts) else ():
+        at, errors = seed + n + int(1000 * a), round(n * (1 - a), 1)
+        cell = dict(rows=n, accuracy=a, expected_errors=errors)
+        world, _, mean = clouds(EVEN, a)
+        if "counts" in parts:
+            cell |= of_counts(confusion(EVEN, a), n, sets, at)
+        if "losses" in parts:
+            cell |= of_losses(world, mean, n, sets, at)
+        found.append(cell)
+        print(cell, file=sys.stderr, flush=True)
+    return dict(cells=found, shares=shares, tried=tried)
 
 
 if __name__ == "__main__":
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    args.add_argument("--sets", type=int, default=10_000, help="test sets a cell")
-    args.add_argument("--parts", default="counts,losses,calibration,rare")
+    args.add_argument("--sets", type=int, default=2000, help="test sets a cell")
+    args.add_argument("--parts", default="counts,losses,shares,tried")
     args = args.parse_args()
-    parts, found, seed = args.parts.split(","), [], 1122
-    for n, a in cells():
-        n, cell = (
-            n // K * K,
-            dict(rows=n // K * K, accuracy=a, expected_errors=round(n // K * K * (1 - a), 1)),
-        )
-        if "counts" in parts:
-            cell |= of_counts([n // K] * K, a, args.sets, seed + n + int(1000 * a))
-        if "losses" in parts:
-            cell |= of_losses(n, a, args.sets, seed + n + int(1000 * a))
-        if "calibration" in parts:
-            cell |= of_calibration(n, a, args.sets, seed + n + int(1000 * a))
-        found.append(cell)
-        print(cell, file=sys.stderr)
-    rare = []
-    for n, a in RARE if "rare" in parts else ():
-        sizes = [n * s // 100 for s in (40, 30, 28, 2)]
-        rare.append(
-            dict(rows=sum(sizes), rows_of_class=sizes[-1], accuracy=a)
-            | of_counts(sizes, a, args.sets, seed + n + int(1000 * a), c=3)
-        )
-        print(rare[-1], file=sys.stderr)
-    print(
-        json.dumps(
-            dict(
-                sets=args.sets,
-                draws=DRAWS,
-                cells=found,
-                rare=rare,
-                seed=seed,
-                **circumstances(
-                    "python nbs/explanations/measure_coverage.py " + " ".join(sys.argv[1:])
-                ),
-            ),
-            indent=1,
-        )
-    )
+    command = "python nbs/explanations/measure_coverage.py " + " ".join(sys.argv[1:])
+    told = dict(sets=args.sets, fewer=FEWER, draws=RESAMPLES) | measure(args.parts.split(","), args.sets, 1122)
+    print(json.dumps(told | dict(seed=1122, **circumstances(command)), indent=1))
