@@ -8,6 +8,7 @@ folder, as a user would type it. Exit code 1 if a case behaves otherwise.
 
 import argparse
 import csv
+import json
 import os
 import re
 import shlex
@@ -18,6 +19,8 @@ import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from newsclf.core.provenance import circumstances
 
 TABLE = Path(__file__).with_name("cases.toml")
 START = "import sys; sys.argv[0] = 'newsclf'; from newsclf.cli.main import main; main()"
@@ -145,6 +148,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="the folder of inputs")
     parser.add_argument("--only", default="", help="regular expression on names of cases")
     parser.add_argument("--jobs", type=int, default=2, help="cases at a time [2]")
+    parser.add_argument("--store", type=Path, help="a JSON file for the figures")
     parser.add_argument("--keep", type=Path, help="folder for the runs, used again if it exists")
     given = parser.parse_args()
     cases = [Case(**c) for c in tomllib.loads(TABLE.read_text(encoding="utf-8"))["case"]]
@@ -154,11 +158,14 @@ def main() -> int:
     if not (home / "K").exists():
         (home / "K").symlink_to(given.folder.resolve())
         make_runs(home)
-    bad = 0
+    bad, groups = 0, {}
     with ThreadPoolExecutor(given.jobs) as pool:
         tried = pool.map(lambda c: try_case(c, home), cases)
         for case, (wrong, told) in zip(cases, tried, strict=True):
             bad += bool(wrong)
+            group = groups.setdefault(case.name[0], dict(cases=0, otherwise=0))
+            group["cases"] += 1
+            group["otherwise"] += bool(wrong)
             print(f"{'DIFFERS' if wrong else 'as it should':<13} {case.name}: {case.expect}")
             for fault in wrong:
                 print(f"{'':<14}{fault}")
@@ -166,6 +173,8 @@ def main() -> int:
                 print(f"{'':<14}$ newsclf {said.line}")
                 print("\n".join(f"{'':<16}{x}" for x in said.text.strip().splitlines()[-6:]))
             sys.stdout.flush()
+    if given.store:
+        given.store.write_text(json.dumps(circumstances() | dict(groups=groups), indent=1) + "\n")
     print(f"{len(cases)} cases, {len(cases) - bad} as they should be, {bad} otherwise")
     return int(bad > 0)
 

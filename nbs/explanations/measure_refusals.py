@@ -4,6 +4,7 @@ python nbs/explanations/measure_refusals.py [--run RUN] [--calls 200] [--slowest
 """
 
 import argparse
+import json
 import os
 import re
 import resource
@@ -15,6 +16,8 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
+
+from newsclf.core.provenance import circumstances
 
 SETTING_UP = "newsclf train --epochs 0.05 --max-length 16 --out RUN"
 PROGRAM = str(Path(sys.executable).with_name("newsclf"))
@@ -190,6 +193,7 @@ def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--run", help="a trained run [one is trained]")
     ap.add_argument("--calls", type=int, default=200)
+    ap.add_argument("--store", type=Path, help="a JSON file for the figures")
     ap.add_argument("--slowest", type=float, default=1.5, help="CPU seconds, which are seconds on a quiet machine")
     a = ap.parse_args()
 
@@ -203,6 +207,10 @@ def main():
         found = [refuse(call, Path(tmp)) for call in calls(help_of)[:a.calls]]
         left = sorted(set(Path(tmp).rglob("*")) - set(before))
     bad = print_table(found, a.slowest)
+    if a.store:
+        longest = max(f.seconds for f in found)
+        counts = dict(calls=len(found), otherwise=len(bad), left=len(left), longest_s=longest)
+        a.store.write_text(json.dumps(circumstances() | counts, indent=1) + "\n")
     print("left behind:", ", ".join(map(str, left)) or "nothing")
     sys.exit(bool(bad or left))
 
