@@ -21,7 +21,7 @@ from newsclf.predict.predictor import Predictor
 ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 ap.add_argument("run")
 ap.add_argument("data")
-ap.add_argument("--rows", type=int, default=20_000)
+ap.add_argument("--rows", type=int, default=10_000)
 ap.add_argument("--draws", type=int, default=1000, help="of the rows that the error is measured on")
 a = ap.parse_args()
 
