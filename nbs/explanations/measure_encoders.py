@@ -109,7 +109,8 @@ def plain(texts):
     made, _ = byte_pairs(texts, SQUARE)
     ends = [(s, SQUARE.index(s)) for s in ("[CLS]", "[SEP]")]
     made.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=ends)
-    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SQUARE))
+    roles = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    names = dict(zip(roles, SQUARE, strict=True))
     return transformers.PreTrainedTokenizerFast(tokenizer_object=made, **names)
 
 
