@@ -46,7 +46,8 @@ CHECKS = dict(
     names=check_modules.names, scripts=check_modules.script_faults,
     openings=check_notebooks.openings, shown=check_notebooks.shown, width=check_notebooks.width,
     outputs=check_notebooks.outputs, record=check_notebooks.record,
-    exporting=check_notebooks.exporting, alone=check_notebooks.alone, flagged=check_notebooks.flagged,
+    exporting=check_notebooks.exporting, alone=check_notebooks.alone,
+    flagged=check_notebooks.flagged,
     count=check_notebooks.count, links=check_site.links,
     kernel=check_kernel.kernel, lint=check_tools.lint, types=check_tools.types,
     words=check_words.words)

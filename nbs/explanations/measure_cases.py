@@ -128,6 +128,8 @@ def try_case(case: Case, home: Path) -> tuple[list[str], list[Said]]:
     at.mkdir()
     for name in ("K", "RUN", "TITLED"):
         (at / name).symlink_to((home / name).resolve())
+    for name in ("RUN.csv", "TITLED.csv"):  # where the runs were trained on them: one folder up
+        (at.parent / name).symlink_to((home / name).resolve())
     told = []
     for line in case.run[:-1]:
         told.append(call(line, at))

@@ -6,6 +6,9 @@
 __all__ = ['predict', 'export']
 
 # %% ../../nbs/9_cli/31_answering.ipynb #91b072d2
+import os
+import re
+import shlex
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -77,8 +80,8 @@ class _BadRows:
 _WINDOWS = "Read long articles whole, in overlapping windows, instead of their beginning only"
 _PRECISION = "auto, bf16 or float32; auto is bf16 where it is faster and its error is known"
 _RECHECK = (
-    "Classify low-margin texts a second time in float32, so that labels are the same on every "
-    "machine"
+    "Classify low-margin texts a second time in float32, so that the label hardly ever depends "
+    "on the machine; with --precision float32 only rounding is left"
 )
 _RAW = "Probabilities before calibration"
 
@@ -158,6 +161,23 @@ def _check_effect(
         raise UserError(found, do=do)
 
 # %% ../../nbs/9_cli/31_answering.ipynb #31ae0005
+_FILE = re.compile(r"\S+\.(txt|csv|tsv|tab|jsonl|ndjson|json|parquet)(\.gz)?", re.IGNORECASE)
+
+def _check_no_file(
+    typed:str, # In place of a text
+):
+    "Raise `UserError` for the name of a file"
+    path = os.path.expanduser(typed)
+    if os.path.isfile(path):
+        do = f"Name it with --input {shlex.quote(typed)}"
+        raise UserError("this is a file, not a text", where=typed, do=do)
+    if os.path.isdir(path) and os.sep in typed:
+        do = "Name one of its files with --input"
+        raise UserError("this is a folder, not a text", where=typed, do=do)
+    if _FILE.fullmatch(typed):
+        found = f"{typed} looks like a file, not a text"
+        raise UserError(found, do="Check the path, and name it with --input")
+
 def _check_choice(
     text:list[str]|None, # Texts typed
     source:_Source, # Where others come from
@@ -169,6 +189,8 @@ def _check_choice(
         raise UserError("Nothing to classify", do=do)
     if text and source.input:
         raise UserError("Texts and --input do not go together", do="Give one of them")
+    for typed in text or ():
+        _check_no_file(typed)
     if wanted.format not in ("", "csv", "tsv", "jsonl"):
         raise UserError(f"--format must be csv, tsv or jsonl (got {wanted.format})")
     if wanted.output and not wanted.piped:
@@ -315,7 +337,7 @@ def export(
     data:Annotated[str, typer.Option(help=_WHERE)] = "",
     out:Annotated[Path | None, typer.Option(help=_FOLDER)] = None,
 ):
-    "Export a run's model to a faster engine, if the predictions stay the same."
+    "Export a run's model to a faster engine, if its predictions pass a gate."
     from newsclf.run.export import export_run
 
     if int8 and float32:

@@ -191,13 +191,15 @@ _SPLIT = ["split", "time", "test_split", "validation_size", "test_size"]
 def _check_table(
     cfg:Config, # The table, and how to read it
     write:Path|None, # New file for what was read
-)->Table:
+    found, # From `training_check`
+)->Table: # The rows that a training would set aside are set aside
     "Read a table to its end"
     from newsclf.data.tables import check_file
 
+    refused = {row.line: row.reason for row in found.quarantined} if found else {}
     form = dict(encoding=cfg.encoding, delimiter=cfg.delimiter, quotes=not cfg.no_quotes)
     bad = dict(bad_rows=cfg.bad_rows, max_bad_rows=cfg.max_bad_rows)
-    return check_file(cfg.data, write, header=not cfg.no_header, **form, **bad)
+    return check_file(cfg.data, write, not cfg.no_header, refused, **form, **bad)
 
 # %% ../../nbs/9_cli/20_learning.ipynb #aec05ef3
 def _next_step(
@@ -222,22 +224,28 @@ def _written_rows(
     return [as_row(name, str(path), wrap=False) for name, path in files.items() if path]
 
 # %% ../../nbs/9_cli/20_learning.ipynb #50a3d122
+def _told_rows(rows:list[Rejected])->list[dict]:
+    "Say in JSON which rows were set aside"
+    return [dict(file=row.source, line=row.line, reason=row.reason) for row in rows]
+
 def _check_json(
     table:Table | None, # From `check_file`; None for a data set that is no table
     found, # From `training_check`
 )->dict: # Without the text of a row
     "Say in JSON what a table is, and what a training would find"
     training = dict(training=as_json(found))
+    if found:
+        training["training"] |= dict(quarantined=_told_rows(found.quarantined))
     if table is None:
         return training
-    bad = [dict(line=row.line, reason=row.reason) for row in table.quarantined]
+    bad = _told_rows(table.quarantined)
     facts = dict(source=table.source, columns=table.columns, rows=table.account())
     return facts | dict(facts=table.facts, quarantined=bad) | training
 
 # %% ../../nbs/9_cli/20_learning.ipynb #50a3d123
 def _training_rows(
     cfg:Config, # As typed
-): # From `training_check`, and lines for the screen
+): # From `training_check`, lines for the screen, and the configuration with columns
     "Say what a training would find"
     from newsclf.run.checks import format_data_check, training_check
 
@@ -246,10 +254,13 @@ def _training_rows(
     except UserError as e:
         if cfg.text or not e.do.startswith("Name the columns: "):
             raise
-        return None, [as_row("training", f"{e.found}. {e.do}")]
+        words = shlex.split(e.do.removeprefix("Name the columns: ").partition(". ")[0])
+        named = dict(zip((w.strip("-") for w in words[::2]), words[1::2], strict=True))
+        return None, [as_row("training", f"{e.found}. {e.do}")], replace(cfg, **named)
     if found is None:
-        return None, [as_row("training", "no column with the class; predict reads this table")]
-    return found, format_data_check(found)
+        told = "no column with the class; predict reads this table"
+        return None, [as_row("training", told)], cfg
+    return found, format_data_check(found), cfg
 
 # %% ../../nbs/9_cli/20_learning.ipynb #81879739
 @with_settings(["text", "label", *_FORM, *_SPLIT])
@@ -262,15 +273,24 @@ def check(
     "Read a data set to its end; say what a training would find, or name the bad rows."
     from newsclf.data.tables import format_check
 
-    cfg, table = make_config(data=file, **settings), None
+    cfg, table, found, wrong = make_config(data=file, **settings), None, None, None
     _check_quarantine(quarantine, write, cfg.bad_rows)
+    try:
+        found, lines, cfg = _training_rows(cfg)
+    except UserError as e:
+        wrong, lines = e, []
     if user_path(file).is_file():
-        table = _check_table(cfg, write)
-        print("\n".join([format_check(table), *_rejected_rows(table.quarantined)]))
-    if quarantine and table:
+        table = _check_table(cfg, write, found)
+        print(format_check(table))
+    read = table or found
+    aside = read.quarantined if read else []
+    if aside:
+        print("\n".join(_rejected_rows(aside)))
+    if wrong:
+        raise wrong
+    if quarantine and read:
         quarantine.parent.mkdir(parents=True, exist_ok=True)
-        write_text(quarantine, json_lines(as_json(table.quarantined)))
-    found, lines = _training_rows(cfg)
+        write_text(quarantine, json_lines(as_json(aside)))
     rows = [*lines, "", *_written_rows(write, quarantine)]
     step = found.next if found else ""
     step = _next_step(table, cfg, write) if table else step

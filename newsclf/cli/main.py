@@ -7,9 +7,11 @@ __all__ = ['app', 'bench', 'main']
 
 # %% ../../nbs/9_cli/00_main.ipynb #1c904908
 import errno
+import os
 import re
 import shlex
 import sys
+import tempfile
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -17,8 +19,10 @@ import typer
 from typer.main import get_command
 
 from ..core.config import Stopped, UserError
-from ..core.machine import one_heap
+from ..core.machine import memory_words, one_heap
 from ..core.provenance import program_version
+from ..core.storage import SCRATCH
+from ..core.terminal import check_said, open_outlets, two_interrupts
 from .answering import export, predict
 from .judging import compare, evaluate
 from .learning import audit, check, holdout, train
@@ -132,20 +136,13 @@ def _system_words(
     e:OSError, # What the system says
 )->str: # For the user; empty where you cannot fix it
     "Say what to do about an error of the system"
+    if "temporary directory" in str(e): # as tempfile and matplotlib say it
+        return f"there is no folder for temporary files. {SCRATCH}."
     if e.errno not in _SYSTEM:
         return ""
     reason = e.strerror or "error"
     found = reason[0].lower() + reason[1:]
     return f"{e.filename or 'the output'}: {found}. {_SYSTEM[e.errno]}."
-
-# %% ../../nbs/9_cli/00_main.ipynb #68df8206
-def _let_go(
-    e:OSError, # Names no file if it was an open one
-):
-    "Close standard output if it cannot be written"
-    if e.filename is None:
-        with suppress(OSError):
-            sys.stdout.close()
 
 # %% ../../nbs/9_cli/00_main.ipynb #b77a2e21
 def _anew(
@@ -171,8 +168,9 @@ def _fail_with(
     "Say what an error means for the user, and leave"
     if isinstance(e, UserError):
         _fail(_anew(e, sys.argv), 2)
+    if words := memory_words(e):
+        _fail(words, 2)
     if isinstance(e, OSError) and (words := _system_words(e)):
-        _let_go(e)
         _fail(words, 2)
     _fail(
         f"unexpected {type(e).__name__}: {e}. This is a bug in newsclf. "
@@ -180,16 +178,25 @@ def _fail_with(
         1,
     )
 
+# %% ../../nbs/9_cli/00_main.ipynb #3a9e729b
+def _leave_nothing():
+    "Keep torch from leaving a folder behind"
+    with suppress(OSError): # there is no folder for temporary files
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
+
 # %% ../../nbs/9_cli/00_main.ipynb #ca33afa4
 def main():
     "Run the command"
     one_heap() # before torch is there, whose threads open their own
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True) # pyright: ignore[reportAttributeAccessIssue]
+    _leave_nothing()
+    open_outlets()
     debug = "--debug" in sys.argv
     argv = [a for a in sys.argv[1:] if a != "--debug"]
     try:
-        code = app(argv, prog_name="newsclf", standalone_mode=False)
+        with two_interrupts():
+            code = app(argv, prog_name="newsclf", standalone_mode=False)
+        if not code:
+            check_said()
     except Stopped as e:
         _fail(str(e), e.code)
     except Exception as e:

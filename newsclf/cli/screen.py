@@ -34,6 +34,9 @@ from newsclf.core.rows import (
     number_words,
 )
 
+from ..core.config import printable
+from ..core.terminal import drawing_stream
+
 # %% ../../nbs/9_cli/05_screen.ipynb #b39bd581
 def _data_rows(
     found:DataRead,
@@ -226,7 +229,7 @@ class TerminalScreen(PlainScreen):
         from rich.text import Text
 
         self.close()
-        text = Text(row)
+        text = Text(printable(row))
         if row[:1].strip():
             text.stylize("bold", 0, ROW)
         self.console.print(text, soft_wrap=True)
@@ -277,7 +280,7 @@ def open_screen(
     if _is_watched():
         from rich.console import Console
 
-        screen = TerminalScreen(Console(highlight=False))
+        screen = TerminalScreen(Console(file=drawing_stream(), highlight=False))
     else:
         screen = PlainScreen()
     with screen:

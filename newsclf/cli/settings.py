@@ -24,8 +24,9 @@ from typer.core import TyperCommand
 from ..core.config import SETTINGS, Setting, UserError
 from ..core.machine import process_rank
 from ..core.rows import as_row
+from ..core.terminal import check_said, send_data
 from ..core.values import as_json
-from .arguments import check_arguments
+from .arguments import check_arguments, find_runs
 
 # %% ../../nbs/9_cli/10_settings.ipynb #97e0f4c1
 def _shown(
@@ -155,9 +156,23 @@ def _end(
     "Print a result as JSON if wanted, and leave with its exit code"
     ended = found if isinstance(found, Ended) else Ended(found)
     if to_json and not process_rank()[0]:
-        print(json.dumps(as_json(ended.found), indent=1, ensure_ascii=False))
+        told = json.dumps(as_json(ended.found), indent=1, ensure_ascii=False)
+        send_data(f"{told}\n".encode("utf-8", "backslashreplace"))
     if ended.code:
         raise typer.Exit(ended.code)
+
+# %% ../../nbs/9_cli/10_settings.ipynb #c4284ee4
+_FILES = ("output", "report", "write", "quarantine", "out") # Flags that name something to write
+_CHOSEN = ("folder", "export") # Where a command wrote if none of them did
+
+def _written(
+    given:dict[str, Any], # Flags of the command, by name
+    found, # What it returned
+)->list: # Of files and folders
+    "Name what a command has written"
+    files = [given[name] for name in _FILES if given.get(name) and str(given[name]) != "-"]
+    facts = found if isinstance(found, dict) else vars(found) if is_dataclass(found) else {}
+    return files or [facts[name] for name in _CHOSEN if facts.get(name)]
 
 # %% ../../nbs/9_cli/10_settings.ipynb #5a9c6e4f
 def _for_programs(
@@ -170,9 +185,11 @@ def _for_programs(
         with ExitStack() as stack:
             for context in _streams(given, quiet, to_json, answers):
                 stack.enter_context(context)
+            given = find_runs(command.__name__, given)
             check_arguments(command.__name__, given)
             found = command(**given)
         _end(found, to_json)
+        check_said(_written(given, found))
 
     own = inspect.signature(command).parameters.values()
     flags = [_keyword("quiet", _Quiet, False), _keyword("to_json", _Json, False)]

@@ -7,7 +7,6 @@ __all__ = ['bench_training', 'bench_answering']
 
 # %% ../../nbs/9_cli/50_speed.ipynb #35325f16
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +17,7 @@ from ..core.config import UserError, make_config
 from ..core.machine import choose_device
 from ..core.provenance import circumstances
 from ..core.rows import as_row
-from ..core.storage import save_json
+from ..core.storage import save_json, scratch_folder
 from ..core.values import as_json
 from .arguments import new_file
 from .settings import ResultsFile, chosen_run, with_options, with_settings
@@ -154,7 +153,7 @@ def _time_sides(
     from newsclf.run.bench_predict import bench_predict, our_sides
 
     exporting = choose_device(ours.device).name == "cpu"
-    with tempfile.TemporaryDirectory() as tmp:
+    with scratch_folder() as tmp:
         if ours.random_base:
             places = _random_places(tmp, texts[:128], exporting)
         else:

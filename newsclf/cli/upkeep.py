@@ -9,10 +9,12 @@ __all__ = ['fetch', 'runs', 'verify', 'doctor']
 import shlex
 import sys
 from dataclasses import dataclass
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from packaging.requirements import Requirement
 
 from ..core.config import UserError
 from ..core.machine import choose_device, choose_precision, machine
@@ -120,29 +122,28 @@ def verify(
     return dict(path=path, verified=[" ".join(line.split()) for line in lines])
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #8c61d4fc
-_NOTEBOOKS = "this matters only for the tests of the notebooks"
-_BAD_PAIRS = [ # (library, incompatible versions, what it means)
-    ("torch", "<2.10", "newsclf is tested with torch 2.10 and later"),
-    ("transformers", "<5", "the options of Trainer have other names before 5"),
-    ("transformers", ">=6", "newsclf is not yet tested with transformers 6"),
-    ("fastcore", ">=2", f"nbdev 2.4.14 does not run with it; {_NOTEBOOKS}"),
-    ("execnb", ">=0.2", f"nbdev 2.4.14 does not run with it; {_NOTEBOOKS}"),
-    ("nbdev", ">=3", f"it does not read settings.ini; {_NOTEBOOKS}"),
-]
+_NOTEBOOK_TOOLS = ("nbdev", "fastcore", "execnb") # Needed to work on newsclf, not to use it
+
+def _declared()->list[str]: # As "torch>=2.11"
+    "List the libraries that newsclf needs, and the notebook tools if they are here"
+    needed = [Requirement(line) for line in requires("newsclf") or ()]
+    tools = {r.name: r for r in needed if r.name in _NOTEBOOK_TOOLS and r.marker}
+    here = [r for name, r in tools.items() if installed_version(name)]
+    always = [r for r in needed if not r.marker]
+    return [f"{r.name}{r.specifier}" for r in (*always, *here)]
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #13d506ec
 def _bad_versions(
-    installed:dict[str, str | None], # Name to version, None where not installed
+    declared:list[str], # As "torch>=2.11"
 )->list[str]: # A line for each
-    "List installed versions that are incompatible"
-    from packaging.specifiers import SpecifierSet
-
-    again, needed = "Type: pip install -c constraints.txt -e .", ("torch", "transformers")
-    bad = [f"{name} is not installed. {again}" for name in needed if not installed.get(name)]
-    for name, spec, why in _BAD_PAIRS:
-        version = installed.get(name)
-        if version and SpecifierSet(spec).contains(version, prereleases=True):
-            bad.append(f"{name} {version}: {why}. {again}")
+    "List what is not installed, or in a version that newsclf was not tested with"
+    again, bad = "Type: pip install -c constraints.txt -e .", []
+    for needed in map(Requirement, declared):
+        version = installed_version(needed.name)
+        if not version:
+            bad.append(f"{needed.name} is not installed. {again}")
+        elif not needed.specifier.contains(version, prereleases=True):
+            bad.append(f"{needed.name} {version}: newsclf needs {needed}. {again}")
     return bad
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #7d1c39ed
@@ -170,8 +171,6 @@ def _minilm_state()->str:
     return "weights installed and verified"
 
 # %% ../../nbs/9_cli/40_upkeep.ipynb #50a3d141
-_NOTEBOOK_TOOLS = ("nbdev", "fastcore", "execnb") # Needed to work on newsclf, not to use it
-
 def _version_rows(
     found:dict[str, str | None], # Name to version, None where not installed
 )->list[str]:
@@ -199,7 +198,7 @@ def _doctor_json(
 def doctor():
     "Find incompatible versions, and say what is installed and which device is used."
     found = versions() | {name: installed_version(name) for name in _NOTEBOOK_TOOLS}
-    bad = _bad_versions(found)
+    bad = _bad_versions(_declared())
     if bad:
         print("\n".join([*(as_row("incompatible", line) for line in bad), *_version_rows(found)]))
         return Ended(dict(versions=found, incompatible=bad), code=1)

@@ -4,15 +4,18 @@
 
 # %% auto #0
 __all__ = ['set_seed', 'Choice', 'choose_device', 'bf16_gain', 'choose_precision', 'check_threads', 'set_threads', 'free_memory',
-           'one_heap', 'processor_units', 'Machine', 'machine', 'silent', 'show_bars', 'process_rank']
+           'memory_words', 'dispensable', 'one_heap', 'processor_units', 'Machine', 'machine', 'silent', 'show_bars',
+           'process_rank']
 
 # %% ../../nbs/0_core/10_machine.ipynb #7a0e143f
+import errno
 import functools
 import os
 import platform
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,11 +180,22 @@ def set_threads(
     return torch.get_num_threads()
 
 # %% ../../nbs/0_core/10_machine.ipynb #2030cbbb
+def _address_limit() -> int: # Bytes; 0 for none
+    "Read how much memory this process may address, as `ulimit -v` sets it"
+    if os.name != "posix":
+        return 0
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return 0 if limit == resource.RLIM_INFINITY else limit
+
 def _cpu_memory() -> int: # Bytes
     "Measure the main memory that is free for this process"
     import psutil
 
     free, group = psutil.virtual_memory().available, Path("/sys/fs/cgroup")
+    if limit := _address_limit():
+        free = max(0, min(free, limit - psutil.Process().memory_info().vms))
     try:
         lines = (group / "memory.stat").read_text().splitlines()
         held = dict(line.split() for line in lines)
@@ -200,6 +214,50 @@ def free_memory(
 
     held = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
     return torch.cuda.mem_get_info()[0] + held
+
+# %% ../../nbs/0_core/10_machine.ipynb #7d613e71
+def _is_memory(
+    e:BaseException, # Raised by any library
+)->bool:
+    "Tell whether an error means that memory ran out"
+    if isinstance(e, MemoryError) or (isinstance(e, OSError) and e.errno == errno.ENOMEM):
+        return True
+    return isinstance(e, (ImportError, RuntimeError)) and any(w in str(e) for w in _NO_MEMORY)
+
+def memory_words(
+    e:BaseException, # Raised by any library
+)->str: # Empty where it means something else
+    "Say that memory ran out, how much there is, how much is needed, and what to do"
+    if not _is_memory(e):
+        return ""
+    limit = _address_limit()
+    if not limit:
+        free = f"{free_memory() / 2**20:,.0f} MB are free"
+        return f"out of memory: {free}. Close other programs, or use a smaller model or batch."
+    return (
+        f"out of memory: this process may use {limit / 2**20:,.0f} MB (ulimit -v); newsclf needs "
+        f"{_NEEDED:,} MB and four times the size of the model. Type: ulimit -v unlimited"
+    )
+
+_NEEDED = 4000 # MB of addresses, most of which are libraries
+_NO_MEMORY = ("failed to map segment", "annot allocate memory", "an't allocate memory",
+    "not enough memory", "bad_alloc", "can't start new thread")
+
+# %% ../../nbs/0_core/10_machine.ipynb #515f04be
+@contextmanager
+def dispensable(
+    what:str, # Such as report.html
+    say=print, # Takes the line that says so
+):
+    "Go on where something fails that a run can do without, and say so"
+    try:
+        yield
+    except Exception as e:
+        known = isinstance(e, ValueError) and hasattr(e, "found") # a `UserError`
+        if known or (isinstance(e, OSError) and not _is_memory(e)):
+            raise
+        why = "out of memory" if _is_memory(e) else type(e).__name__
+        say(f"warning: {what} could not be made ({why}); everything else goes on")
 
 # %% ../../nbs/0_core/10_machine.ipynb #771256ca
 def one_heap():

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ..core.config import UserError
 from .account import Batch, Table, check_columns, refuse_rows
-from .encodings import open_bytes
+from .encodings import open_anywhere
 
 # %% ../../nbs/1_data/15_arrow.ipynb #0f41bebf
 def _as_text(
@@ -95,7 +95,7 @@ def _open_parquet(
 ): # `pyarrow.parquet.ParquetFile`
     "Open a Parquet file"
     try:
-        with open_bytes(path) as f:
+        with open_anywhere(path) as f:
             yield pq.ParquetFile(f)
     except (pa.ArrowException, OSError) as e:
         reason = f"not a valid Parquet file ({str(e).splitlines()[0]})"
@@ -188,7 +188,7 @@ def typed_rows(
     "Read rows of a Parquet file in blocks, values with their types"
     at = 1
     try:
-        with open_bytes(path) as f:
+        with open_anywhere(path) as f:
             for piece in pq.ParquetFile(f).iter_batches(1024):
                 _check_times(piece)
                 yield at, piece.to_pylist()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ..core.config import UserError
-from .encodings import read_utf8
+from .encodings import is_blank, read_utf8
 
 # %% ../../nbs/1_data/20_classes.ipynb #d208e755
 _WHOLE = re.compile(r"([+-]?\d+)\.0*")
@@ -166,7 +166,7 @@ def label_fault(
 )->str | None: # Reason, or None for a valid label
     "Find out why a label is invalid"
     shown = repr(raw[:40])
-    if not raw.strip():
+    if is_blank(raw):
         return "an empty label"
     if raw != raw.strip():
         return f"label {shown} with spaces around it"

@@ -10,6 +10,7 @@ import html
 import re
 
 from ..core.config import UserError, nearest
+from .encodings import is_blank
 
 # %% ../../nbs/1_data/21_cleaning.ipynb #22891b9f
 _ENTITY = re.compile(r"&(?:#\d{2,6}|#x[0-9a-fA-F]{2,5}|[a-zA-Z]{2,8});")
@@ -80,5 +81,5 @@ def clean_text(
         for n in names:
             text = CLEANERS[n](text)
         if text == before:
-            return text if text is kept or text.strip() else kept
+            return kept if is_blank(text) else text
         before = text

@@ -13,6 +13,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from .encodings import is_narrow
+
 # %% ../../nbs/1_data/13_content.ipynb #0065842f
 @dataclass(frozen=True)
 class Fault:
@@ -100,7 +102,8 @@ def encoding_fault(
     real = _wide(raw)
     if real and not asked.startswith(real[:6]):
         return Fault(f"the file is {real[:6].upper()}", f"--encoding {real}")
-    if real or _decodes(raw, asked):
+    narrow = asked.startswith(("utf-16", "utf-32")) and is_narrow(raw[:4096])
+    if real or (not narrow and _decodes(raw, asked)):
         return None
     if asked != "utf-8" and _decodes(raw, "utf-8"):
         return Fault("the file is UTF-8", "--encoding utf-8")

@@ -127,7 +127,7 @@ def _asked_twice(
     seed:int, # Of the model
 )->tuple[np.ndarray, np.ndarray]: # (test rows,) bool each: is the prediction correct?
     "Test a model on rows as they are, and without their tags"
-    v, x = text_features(train.texts)
+    v, x = text_features(train.texts, int(max(train.labels)) + 1)
     model = linear_model(seed).fit(x, train.labels)
     seen, unseen = (model.predict(v.transform(rows.texts)) for rows in (test, _bare(test)))
     return np.equal(seen, test.labels), np.equal(unseen, test.labels)

@@ -197,21 +197,44 @@ def _equal_pairs(
     ])
 
 # %% ../../nbs/1_data/50_duplicates.ipynb #92a0a524
+@dataclass(frozen=True)
+class _Alike:
+    "Kinds of texts: texts with equal sets of shingles are one kind"
+    sets:sparse.csr_matrix # (texts, shingles)
+    kind:np.ndarray # (texts,) kind of each text
+    size:np.ndarray # (kinds,) shingles of each; 0 where the texts have no words
+    pairs:np.ndarray # (pairs, 2) similar kinds
+
+def _alike_kinds(
+    texts:list[str], # Texts
+    threshold:float=0.5, # Jaccard similarity of three-word shingles, at least
+)->_Alike:
+    "Find the kinds of texts, and which of them are similar"
+    sets = _shingle_sets(texts)
+    first, kind = _same_sets(sets)
+    size = np.diff(sets.indptr)[first]
+    found = _candidates(_rare_part(sets[first], threshold), size, threshold)
+    similar = _jaccard(sets[first], found[:, 0], found[:, 1]) >= threshold
+    return _Alike(sets, kind, size, found[similar])
+
+# %% ../../nbs/1_data/50_duplicates.ipynb #83922a62
+def _listed_pairs(
+    alike:_Alike, # From `_alike_kinds`
+)->tuple[np.ndarray, np.ndarray, np.ndarray]: # (pairs,) earlier row, later row, similarity
+    "List near-duplicates; each of more than 50 equal texts is paired with the first only"
+    order = np.argsort(alike.kind, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(alike.kind))[:-1])
+    equal = _equal_pairs(alike.size[alike.kind], members)
+    i, j = np.sort(np.concatenate([_alike_pairs(alike.pairs, members), equal]), 1).T
+    order = np.lexsort((j, i))
+    return i[order], j[order], _jaccard(alike.sets, i[order], j[order])
+
 def near_copies(
     texts:list[str], # Texts
     threshold:float=0.5, # Jaccard similarity of three-word shingles, at least
 )->tuple[np.ndarray, np.ndarray, np.ndarray]: # (pairs,) earlier row, later row, similarity
-    "Find all near-duplicates; each of more than 50 equal texts is paired with the first only"
-    sets = _shingle_sets(texts)
-    size = np.diff(sets.indptr)
-    first, kind = _same_sets(sets)
-    found = _candidates(_rare_part(sets[first], threshold), size[first], threshold)
-    found = found[_jaccard(sets[first], found[:, 0], found[:, 1]) >= threshold]
-    members = np.split(np.argsort(kind, kind="stable"), np.cumsum(np.bincount(kind))[:-1])
-    pairs = np.concatenate([_alike_pairs(found, members), _equal_pairs(size, members)])
-    i, j = np.sort(pairs, 1).T
-    order = np.lexsort((j, i))
-    return i[order], j[order], _jaccard(sets, i[order], j[order])
+    "List near-duplicates; each of more than 50 equal texts is paired with the first only"
+    return _listed_pairs(_alike_kinds(texts, threshold))
 
 # %% ../../nbs/1_data/50_duplicates.ipynb #733fc93c
 def copy_groups(
@@ -257,7 +280,7 @@ class Copies:
     pairs:int # Number of pairs
     exact:int # Pairs with equal sets of shingles
     contradicting:int # Pairs with different classes
-    list:list[CopyPair] # The first 200, those with different classes first
+    list:list[CopyPair] # At most 200, those with different classes first
     rows:int # Rows that have a near-duplicate
 
 # %% ../../nbs/1_data/50_duplicates.ipynb #b768472c
@@ -267,7 +290,7 @@ class Leaks:
     pairs:int # Number of pairs
     exact:int # Pairs with equal sets of shingles
     contradicting:int # Pairs with different classes
-    list:list[CopyPair] # The first 200, those with different classes first
+    list:list[CopyPair] # At most 200, those with different classes first
     test_rows:int # Test rows that have a near-duplicate in training
     test_rows_contradicting:int # Those among them with another class in training
     of:int # All test rows
@@ -283,13 +306,13 @@ class CopyFindings:
 # %% ../../nbs/1_data/50_duplicates.ipynb #b768472f
 @dataclass(frozen=True)
 class _Found:
-    "Pairs of near-duplicates and their rows"
+    "Pairs of near-duplicates for the lists, and their rows"
     i:np.ndarray # (pairs,) earlier row
     j:np.ndarray # (pairs,) later row
     similar:np.ndarray # (pairs,) similarity
     rows:LabelledTexts # Rows
     names:list[str] # Class names
-    differ:np.ndarray # (pairs,) bool: have the two rows different classes?
+    alike:_Alike # All near-duplicates
 
 # %% ../../nbs/1_data/50_duplicates.ipynb #4c9f46bd
 def _copy_pair(
@@ -309,40 +332,46 @@ def _find_pairs(
     names:list[str], # Class names
 )->_Found:
     "Find all near-duplicates; test rows are numbered after the training rows"
-    labels = np.concatenate([train.labels, test.labels])
+    labels = np.concatenate([train.labels, test.labels]).astype(np.int64)
     rows = LabelledTexts(train.texts + test.texts, labels, train.places + test.places)
-    i, j, similar = near_copies(rows.texts)
-    return _Found(i, j, similar, rows, names, labels[i] != labels[j])
+    alike = _alike_kinds(rows.texts)
+    return _Found(*_listed_pairs(alike), rows, names, alike)
 
 # %% ../../nbs/1_data/50_duplicates.ipynb #b7684730
-def _summary(
+def _first_pairs(
     found:_Found, # All pairs
-    keep, # Numbers of those to count
-)->dict: # pairs, exact, contradicting, list
-    "Summarize pairs, for copies and for leaks"
-    similar, differ = found.similar[keep], found.differ[keep]
+    keep, # Numbers of those to list
+)->list[CopyPair]: # At most 200
+    "List pairs, those with different classes first, then the most similar"
+    similar, labels = found.similar[keep], found.rows.labels
+    differ = labels[found.i[keep]] != labels[found.j[keep]]
     order = keep[np.argsort(-differ.astype(float) * 2 - similar, kind="stable")]
-    return dict(
-        pairs=len(keep),
-        exact=int((similar == 1).sum()),
-        contradicting=int(differ.sum()),
-        list=[_copy_pair(found, k) for k in order[:200]],
-    )
+    return [_copy_pair(found, k) for k in order[:200]]
 
 # %% ../../nbs/1_data/50_duplicates.ipynb #b768472e
-def _leaks(
-    found:_Found, # All pairs
-    across, # Numbers of those between training and test
-    copied, # (test rows,) bool
-)->Leaks:
-    "Summarize the near-duplicates between training and test"
-    contradicting = len(set(found.j[across[found.differ[across]]]))
-    return Leaks(
-        **_summary(found, across),
-        test_rows=int(copied.sum()),
-        test_rows_contradicting=contradicting,
-        of=len(copied),
-    )
+@dataclass(frozen=True)
+class _Near:
+    "How many training rows are near-duplicates of each row, itself not counted"
+    any:np.ndarray # (rows,) of any class
+    equal:np.ndarray # (rows,) with an equal set of shingles
+    other:np.ndarray # (rows,) of another class
+
+def _near_rows(
+    alike:_Alike, # All near-duplicates
+    labels:np.ndarray, # (rows,) classes
+    train:int, # How many of the first rows are for training
+)->_Near:
+    "Count the near-duplicates of each row among the training rows"
+    kind, filled, n = alike.kind, np.flatnonzero(alike.size), len(alike.size)
+    shape = (n, int(labels.max(initial=0)) + 1)
+    counts = sparse.csr_matrix((np.ones(train), (kind[:train], labels[:train])), shape=shape)
+    (a, b), ones = alike.pairs.T, np.ones(2 * len(alike.pairs) + len(filled))
+    ends = np.concatenate([a, b, filled]), np.concatenate([b, a, filled])
+    near = sparse.csr_matrix((ones, ends), shape=(n, n)) @ counts
+    sums, equal = (np.asarray(x.sum(1)).ravel()[kind] for x in (near, counts))
+    own = (np.arange(len(kind)) < train) & (alike.size > 0)[kind]
+    same = np.asarray(near[kind, labels]).ravel()
+    return _Near(sums - own, equal * (alike.size > 0)[kind] - own, sums - same)
 
 # %% ../../nbs/1_data/50_duplicates.ipynb #3a9232e4
 def copy_findings(
@@ -352,10 +381,20 @@ def copy_findings(
 )->CopyFindings:
     "Find near-duplicates within the training rows, and between them and the test"
     found, n = _find_pairs(train, test, names), len(train.texts)
-    within = np.flatnonzero(found.j < n)
-    across = np.flatnonzero((found.i < n) & (found.j >= n))
-    rows = set(found.i[within]) | set(found.j[within])
-    copied = np.zeros(len(test.texts), dtype=bool)
-    copied[found.j[across] - n] = True
-    leaks = _leaks(found, across, copied) if len(copied) else None
-    return CopyFindings(Copies(**_summary(found, within), rows=len(rows)), copied, leaks)
+    near = _near_rows(found.alike, found.rows.labels, n)
+
+    def counts(rows:slice, each:int): # A pair of training rows is counted at both of them
+        sums = (int(x[rows].sum()) // each for x in (near.any, near.equal, near.other))
+        return dict(zip(("pairs", "exact", "contradicting"), sums, strict=True))
+
+    within = _first_pairs(found, np.flatnonzero(found.j < n))
+    rows = int((near.any[:n] > 0).sum())
+    copies = Copies(**counts(slice(n), 2), list=within, rows=rows)
+    copied = near.any[n:] > 0
+    if not len(copied):
+        return CopyFindings(copies, copied)
+    across = _first_pairs(found, np.flatnonzero((found.i < n) & (found.j >= n)))
+    contradicting, sums = int((near.other[n:] > 0).sum()), counts(slice(n, None), 1)
+    sums |= dict(test_rows=int(copied.sum()), test_rows_contradicting=contradicting)
+    leaks = Leaks(**sums, list=across, of=len(copied))
+    return CopyFindings(copies, copied, leaks)

@@ -121,6 +121,7 @@ def _objects(
 def json_keys(
     pieces:Iterable[str], # From `text_pieces`
     table:Table, # For messages
+    first:bool=False, # Only those of the first block with an object?
 )->list[str]: # In the order in which they appear
     "Collect the keys of all objects; a line that is none has no keys"
     keys = {}
@@ -132,6 +133,8 @@ def json_keys(
                 continue
             if isinstance(row, dict) and not keys.keys() >= row.keys():
                 keys |= {k: 0 for k in row if not BAD_CHARACTER.search(k)}
+        if first and keys:
+            break
     return list(keys)
 
 # %% ../../nbs/1_data/13_formats.ipynb #a51fc044

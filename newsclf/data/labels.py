@@ -53,8 +53,9 @@ def label_error(
     where:str, # The file
 )->UserError | None: # None where single rows are at fault
     "Find out whether all labels of a file are written in another way than the classes"
-    if base := _other_base(found, classes):
-        first = f"{min(found)}<tab>{classes.names[0]}"
+    numbers = set(map(_number_form, found))
+    if base := _other_base(numbers, classes):
+        first = f"{min(numbers)}<tab>{classes.names[0]}"
         do = f"In classes.txt, write the number and a tab before each name, as in {first}"
         if classes.written.keys() == set(classes.names):
             do = "Number the classes of all files alike"
@@ -63,7 +64,7 @@ def label_error(
         do = "Write the labels of this file as those of the other, and run the command again"
         return UserError(form, where=where, do=do)
     if len(found) > 1 and all(classes.number(x) is None for x in found):
-        do = "Name the right column with --label"
+        do = "Name the right column with --label, or correct classes.txt if it lists others"
         if all(map(str.isdecimal, found)):
             do = "Write classes.txt beside the file: a number, a tab and the name on each line"
         here, known = (", ".join(sorted(x)[:6]) for x in (found, classes.names))

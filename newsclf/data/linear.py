@@ -22,13 +22,17 @@ from ..core.config import UserError
 from .duplicates import LabelledTexts, copy_groups
 
 # %% ../../nbs/1_data/51_linear.ipynb #c7ce6103
+_WEIGHTS = 2**25 # Of a linear model, at most
+
 def text_features(
     texts:list[str], # Texts to learn the vocabulary from
+    classes:int=2, # Of the model that learns from them
 ): # The vectorizer and (texts, features)
-    "Compute TF-IDF of words and pairs of words"
+    "Compute TF-IDF of words and pairs of words, the most frequent where classes are many"
     often = 2 if len(texts) > 5000 else 1
     how:dict[str, Any] = dict(ngram_range=(1, 2), sublinear_tf=True, min_df=often)
     how |= dict(token_pattern=r"\b\w+\b", dtype=np.float32)
+    how |= dict(max_features=_WEIGHTS // classes)
     v = TfidfVectorizer(**how)
     try:
         return v, v.fit_transform(texts)
@@ -56,7 +60,7 @@ def linear_baseline(
     seed:int=1122, # Of the model
 )->np.ndarray: # (test rows, classes) softmax of scores; 0 for a class without training texts
     "Train TF-IDF and a linear model, and predict the test rows"
-    v, x = text_features(texts)
+    v, x = text_features(texts, classes)
     model = linear_model(seed).fit(x, labels)
     out = np.zeros((len(test_texts), classes))
     out[:, model.classes_] = softmax(_scores_of(model, v.transform(test_texts)), axis=1)
@@ -142,7 +146,7 @@ def suspect_labels(
     seed:int=1122, # Of folds and models
 )->Suspects:
     "Find suspect labels, lowest quality first, with the most similar rows"
-    labels, x = rows.labels, text_features(rows.texts)[1]
+    labels, x = rows.labels, text_features(rows.texts, len(names))[1]
     scores = out_of_fold(x, labels, copy_groups(rows.texts), seed)
     quality, best, suspect = label_doubt(scores, labels)
     order = np.flatnonzero(suspect)[np.argsort(quality[suspect], kind="stable")][:100]

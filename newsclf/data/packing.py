@@ -79,7 +79,7 @@ def _text_mark(
     "Tell whether a table is really a web page or XML"
     head = head.removeprefix(b"\xef\xbb\xbf")
     if _PAGE.match(head):
-        return _Mark(b"<", "a web page, perhaps an error message",
+        return _Mark(b"<", "a web page (HTML), perhaps an error message",
                      "Download the table itself and check it with a text editor")
     if head.lstrip().startswith(b"<?xml"):
         return _Mark(b"<?xml", "an XML file", _EXPORT)

@@ -14,12 +14,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, tee
+from pathlib import Path
 
 from newsclf.data.encodings import (
     BAD_CHARACTER,
     character_fault,
-    check_encoding,
-    decode_utf8,
+    decoded,
+    is_blank,
     open_bytes,
     text_pieces,
 )
@@ -49,13 +50,12 @@ def _first_keys(
 )->list[str]: # In the order in which they appear
     "Get the keys of all objects; from a pipe, those of the first block with an object"
     table, is_file = Table(str(file.path)), file.path.is_file()
-    blocks = [text_pieces(file.path, file.encoding)] if is_file else ([p] for p in pieces)
-    for block in blocks:
-        if keys := json_keys(block, table):
-            return keys
+    found = text_pieces(file.path, file.encoding) if is_file else pieces
+    if keys := json_keys(found, table, first=not is_file):
+        return keys
     do = "Check whether it is the right file, and was saved completely"
-    found = UserError("no JSON object", "one object per line", str(file.path), do)
-    raise diagnose(file, False, table) or found
+    none = UserError("no JSON object", "one object per line", str(file.path), do)
+    raise diagnose(file, False, table) or none
 
 # %% ../../nbs/1_data/40_records.ipynb #e7afa992
 def _any_input(
@@ -131,7 +131,7 @@ def _plain_records(pieces:_Pieces, table:Table)->_Found:
             if bad := BAD_CHARACTER.search(text):
                 table.refuse(line, character_fault(bad[0]), text, "text")
             else:
-                good.append((line, text if text.strip() else "", dict(text=text)))
+                good.append((line, "" if is_blank(text) else text, dict(text=text)))
         yield good
 
 # %% ../../nbs/1_data/40_records.ipynb #d099057b
@@ -143,10 +143,10 @@ def _csv_records(table:Table, columns:FileColumns)->_Found:
         good = []
         for i, (line, row) in enumerate(zip(batch.lines, batch.rows, strict=True)):
             text = [row[j] for j in places]
-            if any(t.strip() for t in text):
-                good.append((line, " ".join(text), dict(zip(names, row, strict=True))))
-            else:
+            if is_blank("".join(text)):
                 table.refuse(line, "empty text", batch.raw(i), "a text")
+            else:
+                good.append((line, " ".join(text), dict(zip(names, row, strict=True))))
         yield good
 
 # %% ../../nbs/1_data/40_records.ipynb #e8d0677e
@@ -245,7 +245,7 @@ def _json_records(table:Table, columns:FileColumns)->_Found:
         good = []
         for i, (line, row) in enumerate(zip(batch.lines, batch.rows, strict=True)):
             try:
-                if not any(t.strip() for t in row):
+                if is_blank("".join(row)):
                     raise ValueError("empty text")
                 good.append((line, " ".join(row), _json_record(batch.raw(i), columns.names)))
             except ValueError as e:
@@ -275,7 +275,7 @@ def _row_fault(
             return f"column {name!r} is not text"
     if any("\0" in v for v in values):
         return "a NUL byte"
-    return "" if any(v.strip() for v in values) else "empty text"
+    return "empty text" if is_blank("".join(values)) else ""
 
 # %% ../../nbs/1_data/40_records.ipynb #a04477d0
 def _parquet_records(path, table:Table, columns:FileColumns)->_Found:
@@ -310,8 +310,13 @@ def _all_records(
 def _first_text(
     pieces:_Pieces, # Of a file
 )->str: # Empty where there is nothing but blanks
-    "Read up to the first character that is not blank"
-    return next((p for p in pieces if p.strip()), "")
+    "Read the first line that is not blank, or the beginning of a very long one"
+    text = ""
+    for piece in pieces:
+        text = text + piece if text.strip() else piece
+        if {"\r", "\n"} & set(text.lstrip()) or len(text) > 2**20:
+            break
+    return text if text.strip() else ""
 
 def _file_encoding(
     path, # A file
@@ -363,15 +368,11 @@ def open_records(
 # %% ../../nbs/1_data/40_records.ipynb #de98e99e
 def _standard_input(
     encoding:str="utf-8", # Declared
-)->str:
-    "Decode standard input"
-    raw, where = sys.stdin.buffer.read(), "standard input"
-    codec = check_encoding(encoding, raw[:4], where)
-    try:
-        return decode_utf8(raw if codec == "utf-8" else raw.decode(codec).encode("utf-8"), where)
-    except UnicodeDecodeError:
-        do = "Name the right encoding with --encoding"
-        raise UserError(f"bytes that are not valid {codec}", where=where, do=do) from None
+)->_Found:
+    "Read standard input, one text per line, as a file is read"
+    blocks, where = iter(lambda: sys.stdin.buffer.read(2**20), b""), "standard input"
+    file = InputFile(Path(where), ".txt", encoding)
+    return open_pieces(file, decoded(blocks, encoding, where), Asked(encoding=encoding))[2]
 
 # %% ../../nbs/1_data/40_records.ipynb #de98e99f
 def read_texts(
@@ -382,10 +383,10 @@ def read_texts(
 )->list[str]: # As they are in the file, columns joined by a space
     "Read the texts of a file; `UserError` names the first row without one"
     if str(path) == "-":
-        lines = _standard_input(encoding).split("\n")
-        return [line.removesuffix("\r") for line in lines if line.strip()]
-    if not user_path(path).exists():
-        found, wanted = "no such file", "a table, a .txt file, or - for standard input"
-        raise UserError(found, wanted, str(path), "Check the path")
-    rows = chain.from_iterable(open_records(path, Asked(wanted, encoding, delimiter))[2])
-    return [text for _, text, _ in rows if text]
+        found = _standard_input(encoding)
+    elif user_path(path).exists():
+        found = open_records(path, Asked(wanted, encoding, delimiter))[2]
+    else:
+        wanted = "a table, a .txt file, or - for standard input"
+        raise UserError("no such file", wanted, str(path), "Check the path")
+    return [text for _, text, _ in chain.from_iterable(found) if text]

@@ -13,7 +13,9 @@ from collections.abc import Callable
 import pandas as pd
 
 from ..core.config import Config, UserError
+from .encodings import is_blank
 from .reading import RawNews, copies_together
+from .rows import kept_name
 
 # %% ../../nbs/1_data/26_remarks.ipynb #6c12f6a8
 def _listed(names:list[str], most:int=5)->str:
@@ -112,6 +114,22 @@ def _shared_remarks(
         remarks.append(f"{told} but memory{more}")
     return remarks
 
+# %% ../../nbs/1_data/26_remarks.ipynb #e942a3a8
+def _bare_remarks(
+    raw:RawNews, # As it was read
+)->list[str]:
+    "Say how many rows have nothing in one of several text columns"
+    read = next((t.facts.text for t in raw.tables.values()), "")
+    columns = read.split(",") if read else ["title", "description"]
+    kept = [name for name in columns if kept_name(name) in raw.train]
+    bare = {name: sum(map(is_blank, raw.train[kept_name(name)])) for name in kept}
+    return [
+        f"{n:,} of {len(raw.train):,} rows have nothing in the column {name!r}, and their text is"
+        " that of the others"
+        for name, n in bare.items()
+        if n and len(columns) > 1
+    ]
+
 # %% ../../nbs/1_data/26_remarks.ipynb #d61df6f9
 def data_remarks(
     raw:RawNews, # As it was read
@@ -124,6 +142,7 @@ def data_remarks(
         files = " and ".join(raw.places["validation"])
         remarks.append(f"validation: the {len(raw.validation):,} rows of {files}")
     remarks += [f"not used: {_listed(raw.unused)}"] * bool(raw.unused) + _shared_remarks(raw)
+    remarks += _bare_remarks(raw)
     same, rows = _same_texts(raw.train, names), len(raw.train)
     if same > rows / 20:
         told = f"the text of {same:,} of {rows:,} rows is the name of its class"

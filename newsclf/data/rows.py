@@ -17,6 +17,7 @@ from ..core.storage import text_digests
 from .account import ASIDE, Batch, Table
 from .classes import Classes, infer_classes, label_fault
 from .cleaning import check_cleaning, clean_text
+from .encodings import is_blank
 from .faults import InputFile, diagnose, is_header
 from .labels import label_error
 from .splits import parse_dates
@@ -144,7 +145,7 @@ def _news_fault(
     "Say why a row is not valid"
     if fault := label_fault(row[at.label], classes):
         return fault
-    if not any(row[i].strip() for i in at.texts):
+    if is_blank("".join(row[i] for i in at.texts)):
         return "empty text"
     return "" if dated or at.time is None else f"date {row[at.time][:40]!r}"
 
@@ -174,10 +175,10 @@ def _all_news(
     labels, first = {r[at.label] for r in rows}, at.texts[0]
     if classes and not labels <= classes.written.keys():
         return False
-    if not classes and not all(x and x == x.strip() for x in labels):
+    if not classes and not all(x == x.strip() and not is_blank(x) for x in labels):
         return False
-    bare = (r for r in rows if not r[first] or r[first].isspace())
-    return all(any(r[i].strip() for i in at.texts) for r in bare)
+    bare = (r for r in rows if is_blank(r[first]))
+    return not any(is_blank("".join(r[i] for i in at.texts)) for r in bare)
 
 # %% ../../nbs/1_data/24_rows.ipynb #b3a31f60
 def _trim_labels(

@@ -9,13 +9,23 @@ __all__ = ['FORMATS', 'table_format', 'input_file', 'unix_lines', 'file_rows', '
 # %% ../../nbs/1_data/14_tables.ipynb #0d8a23a5
 import csv
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+
+from newsclf.data.account import (
+    ASIDE,
+    Batch,
+    Facts,
+    Table,
+    account_words,
+    bad_rows_allowed,
+    refuse_rows,
+)
 
 from ..core.config import UserError, check_value
 from ..core.rows import as_row
 from ..core.storage import atomic_path, user_path
-from .account import ASIDE, Batch, Facts, Table, account_words, bad_rows_allowed
 from .csv_rules import csv_rows, grammar, table_rows, whole_records
 from .encodings import BAD_BYTE, open_bytes, text_pieces
 from .faults import DELIMITERS, InputFile, diagnose, format_fault, is_header
@@ -256,9 +266,12 @@ def _note_header(
     if table.header and len(rows) > 2 and not is_header(rows):
         table.notes.append("the first line looks like a row; if it is one, add --no-header")
 
+_NONE = MappingProxyType({})
+
 def _count_rows(
     table:Table, # Open
     out=None, # Text stream for the rows in canonical form
+    refused:Mapping[int, str]=_NONE, # Line of a row to the reason why it is set aside
 ):
     "Read a table to its end, and write it to `out` if given"
     w = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n") if out else None
@@ -268,10 +281,13 @@ def _count_rows(
     for batch in batches:
         if not table.kept:
             _note_header(table, batch)
+        faults = {i: refused[line] for i, line in enumerate(batch.lines) if line in refused}
+        batch = refuse_rows(table, batch, faults, "") if faults else batch
         if w:
             w.writerows(batch.rows)
         table.kept += len(batch.rows)
-        longest = max(longest, max(max(map(len, row), default=0) for row in batch.rows))
+        longest = max([longest, *(max(map(len, row), default=0) for row in batch.rows)])
+    table.quarantined.sort(key=lambda q: q.line)
     table.facts.longest_field = longest
 
 # %% ../../nbs/1_data/14_tables.ipynb #dfd1cddf
@@ -297,6 +313,7 @@ def check_file(
     path, # A table
     write=None, # New CSV file for the rows
     header:bool=True, # CSV and TSV: is the first row a header?
+    refused:Mapping[int, str]=_NONE, # Line of a row to the reason why it is set aside
     **form, # encoding, delimiter, bad_rows, max_bad_rows, quotes: as for `input_file`
 )->Table: # With its account, and the facts of the file
     "Read a table to its end, and write it in canonical form if requested"
@@ -305,11 +322,11 @@ def check_file(
     table = open_table(path, header, **form)
     table.advice = ASIDE
     if not write:
-        _count_rows(table)
+        _count_rows(table, None, refused)
         _check_read(table)
         return table
     with atomic_path(write) as tmp, open(tmp, "w", encoding="utf-8", newline="") as out:
-        _count_rows(table, out)
+        _count_rows(table, out, refused)
         _check_read(table)
     return table
 

@@ -9,8 +9,9 @@ __all__ = ['shorten', 'encode_texts', 'Tokens', 'tokenizer_digest', 'token_array
 import hashlib
 import json
 import os
-import tempfile
-from contextlib import suppress
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,70 @@ def shorten(
     head = {"head": room, "tail": 0, "head+tail": round(room / 4)}[keep]
     return [*ids[: 1 + head], *ids[len(ids) - 1 - (room - head) :]]
 
+# %% ../../nbs/1_data/30_tokens.ipynb #20c21a02
+@contextmanager
+def _failure_said(
+    tokenizer, # A transformers tokenizer
+):
+    "Raise `UserError` where the tokenizer's library panics"
+    try:
+        yield
+    except BaseException as e:
+        if type(e).__name__ != "PanicException":
+            raise
+        found = f"the tokenizer fails on these texts ({type(e).__name__})"
+        do = "Copy the folder of the model again, or choose another model"
+        raise UserError(found, where=tokenizer.name_or_path, do=do) from None
+
+# %% ../../nbs/1_data/30_tokens.ipynb #9981bcc0
+_AT_ONCE = 2**20 # Characters
+
+def _portions(
+    texts:list[str],
+)->Iterator[list[str]]:
+    "Group texts; one that is very long stays alone"
+    held, size = [], 0
+    for text in texts:
+        if held and size + len(text) > _AT_ONCE:
+            yield held
+            held, size = [], 0
+        held.append(text)
+        size += len(text)
+    if held:
+        yield held
+
+def _cut(
+    text:str,
+)->Iterator[str]:
+    "Cut a very long text before blanks, if it has any"
+    at = 0
+    while len(text) - at > _AT_ONCE:
+        end = text.rfind(" ", at + 1, at + _AT_ONCE)
+        end = end if end > 0 else at + _AT_ONCE
+        yield text[at:end]
+        at = end
+    yield text[at:]
+
+# %% ../../nbs/1_data/30_tokens.ipynb #73d394b1
+def _whole_ids(
+    tokenizer, # A transformers tokenizer of the BERT kind
+    texts:list[str], # From `_portions`
+)->list: # Of the ids of each text, with the special tokens
+    "Tokenize texts without truncation"
+    how = dict(return_attention_mask=False, return_token_type_ids=False, verbose=False)
+
+    def ask(some):
+        with _failure_said(tokenizer):
+            return tokenizer(some, truncation=False, **how).input_ids
+
+    if len(texts) > 1 or len(texts[0]) <= _AT_ONCE:
+        return ask(texts)
+    whole = array("i")
+    for piece in _cut(texts[0]):
+        ids = ask([piece])[0]
+        whole = (whole[:-1] or array("i", ids[:1])) + array("i", ids[1:])
+    return [whole]
+
 # %% ../../nbs/1_data/30_tokens.ipynb #636651d3
 def encode_texts(
     tokenizer, # A transformers tokenizer of the BERT kind
@@ -46,9 +111,12 @@ def encode_texts(
     check_value("truncation", keep)
     if not texts:
         return [], []
-    bare = dict(return_attention_mask=False, return_token_type_ids=False)
-    ids = tokenizer(texts, truncation=False, verbose=False, **bare).input_ids
-    return [shorten(i, max_length, keep) for i in ids], [len(i) for i in ids]
+    ids, whole = [], []
+    for some in _portions(texts):
+        for found in _whole_ids(tokenizer, some):
+            ids.append(list(shorten(found, max_length, keep)))
+            whole.append(len(found))
+    return ids, whole
 
 # %% ../../nbs/1_data/30_tokens.ipynb #2e746a32
 @dataclass(frozen=True)
@@ -60,12 +128,12 @@ class Tokens:
     whole: np.ndarray # (texts,) lengths before truncation
 
 # %% ../../nbs/1_data/30_tokens.ipynb #32ea9781
-def _cache_folder()->Path: # It need not exist
+def _cache_folder()->Path | None: # It need not exist; None where there is no home folder
     "Get the folder for cached tokens"
     try:
         return user_path(os.environ.get("NEWSCLF_CACHE") or "~/.cache/newsclf") / "tokens"
     except UserError:
-        return Path(tempfile.gettempdir()) / "newsclf" / "tokens" # no home folder
+        return None
 
 # %% ../../nbs/1_data/30_tokens.ipynb #94c76d61
 def tokenizer_digest(
@@ -155,10 +223,11 @@ def token_arrays(
     cache:bool=True, # Read and write the token cache?
 )->Tokens:
     "Tokenize texts, or take their tokens from the cache"
-    if not cache:
+    there = _cache_folder() if cache else None
+    if there is None:
         return _make_tokens(tokenizer, texts, max_length, keep, desc)
     key = _tokens_key(digest or tokenizer_digest(tokenizer), texts, max_length, keep)
-    path = _cache_folder() / f"{key}.safetensors"
+    path = there / f"{key}.safetensors"
     if kept := _read_tokens(path):
         return kept
     made = _make_tokens(tokenizer, texts, max_length, keep, desc)

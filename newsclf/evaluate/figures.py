@@ -64,8 +64,9 @@ def write_metrics(
     folder, # Of the run
     metrics:Metrics, # Its metrics
 ):
-    "Write metrics.json"
-    text = json.dumps(metrics_json(metrics), indent=1, ensure_ascii=False)
+    "Write metrics.json; with many classes without a line for each number"
+    indent = 1 if len(metrics.tested.test.classes) <= 40 else None
+    text = json.dumps(metrics_json(metrics), indent=indent, ensure_ascii=False)
     write_text(Path(folder) / "metrics.json", text + "\n")
 
 # %% ../../nbs/4_evaluate/22_figures.ipynb #51206677

@@ -16,11 +16,13 @@ from markupsafe import Markup, escape
 
 from newsclf.evaluate.pictures import (
     BLUE,
+    CROWD,
     GREY,
     RED,
     beginning,
     draw_accuracy,
     draw_balance,
+    draw_confusion,
     draw_cues,
     draw_history,
     draw_lengths,
@@ -183,7 +185,7 @@ class _Missing(jinja2.ChainableUndefined):
     __html__ = __str__
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #894837cf
-_DRAW = [draw_accuracy, draw_balance, draw_cues, draw_history]
+_DRAW = [draw_accuracy, draw_balance, draw_confusion, draw_cues, draw_history]
 _DRAW += [draw_lengths, draw_ranges, draw_reliability, draw_risk]
 _FILTERS = [_between, _cells, _common_errors, _counted, _inline_svg, _kinds, _many]
 _FILTERS += [_number, _percent, _pieces, _sentence, _span]
@@ -202,7 +204,7 @@ def _templates() -> jinja2.Environment:
     )
     made.filters |= {f.__name__.strip("_"): f for f in _FILTERS}
     made.filters |= {"beginning": beginning, "quoted": shlex.quote}
-    made.globals |= {f.__name__: f for f in (*_DRAW, share_interval)}
+    made.globals |= {f.__name__: f for f in (*_DRAW, share_interval)} | dict(CROWD=CROWD)
     return made
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #c047ea74

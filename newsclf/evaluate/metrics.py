@@ -12,12 +12,11 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from newsclf.evaluate.intervals import (
-    confusion_draws,
     estimate,
     f1_estimate,
     format_estimate,
     loss_estimates,
-    mean_estimate,
+    mean_intervals,
     share_estimate,
 )
 from newsclf.evaluate.reliability import (
@@ -121,14 +120,10 @@ class Score:
 # %% ../../nbs/4_evaluate/00_metrics.ipynb #19cde6ba
 def _mean_estimates(
     counts, # (classes, classes) confusion counts
-    draws:int, # For the intervals
-    seed:int, # For the draws
 )->dict[str, Estimate]: # balanced_accuracy, macro_precision, macro_f1
     "Estimate means over classes with their intervals"
     found = confusion_figures(counts)
-    drawn = confusion_figures(confusion_draws(counts, draws, seed))
-    means, rows = ("balanced_accuracy", "macro_precision", "macro_f1"), int(counts.sum())
-    return {name: mean_estimate(found[name], drawn[name], rows) for name in means}
+    return {name: estimate(found[name], ends) for name, ends in mean_intervals(counts).items()}
 
 # %% ../../nbs/4_evaluate/00_metrics.ipynb #b3bd58d2
 def score(
@@ -147,7 +142,7 @@ def score(
         rows=rows,
         right=right,
         accuracy=share_estimate(right, rows),
-        **_mean_estimates(counts, draws, seed),
+        **_mean_estimates(counts),
         **loss_estimates(proba, labels, draws, seed),
         ece=estimate(calibration_error(bins), interval),
         ece_by_chance=by_chance,

@@ -93,7 +93,7 @@ def _bootstrap_scores(
         pairs, n = np.unique((said_a * classes + said_b)[labels == c], return_counts=True)
         drawn = rng.multinomial(of[c], n / of[c], size=draws).astype(np.float64)
         for m, one in enumerate(np.divmod(pairs, classes)):
-            said[m] += drawn @ np.eye(classes)[one]
+            np.add.at(said[m].T, one, drawn.T)
             right[m, :, c] = drawn[:, one == c].sum(1)
     f1 = 2 * right / np.maximum(of + said, 1)
     occurring = f1[..., of > 0]

@@ -131,6 +131,8 @@ def _bounded(
     return not isinstance(value, float) or math.isfinite(value)
 
 # %% ../../nbs/2_model/11_folders.ipynb #e9a2c0cc
+_NO_SIZE = ("theta", "_token_id") # How settings end that are wavelengths or tokens
+
 def check_numbers(
     settings:dict, # From `read_json`
     most:int, # Largest that an integer may be
@@ -144,7 +146,7 @@ def check_numbers(
             rest.extend(value.items())
         elif isinstance(value, list):
             rest.extend((key, v) for v in value)
-        elif not _bounded(value, most):
+        elif not _bounded(value, 2**53 if key.endswith(_NO_SIZE) else most):
             known = f"at most {most:,}, as in the weights"
             do = "Copy the folder again"
             raise UserError(f"{tame(key)} is {tame(value)}", known, where, do)
@@ -176,6 +178,9 @@ def _read_config(
     if not isinstance(made, list) or not all(isinstance(m, str) for m in made):
         bad = "architectures in config.json is not a list of names"
         raise UserError(bad, wanted, where, "Copy the folder again")
+    if decoder := [key for key in ("is_decoder", "add_cross_attention") if config.get(key)]:
+        bad, do = f"config.json describes a decoder ({decoder[0]})", "Choose another base model"
+        raise UserError(bad, "an encoder, which sees the whole text", where, do)
     return config
 
 # %% ../../nbs/2_model/11_folders.ipynb #a38b4306

@@ -7,6 +7,7 @@ __all__ = ['random_base', 'plain_state', 'own_state', 'OwnPart', 'own_part', 'sa
            'load_classifier', 'check_classifier', 'model_to_train']
 
 # %% ../../nbs/2_model/30_saved.ipynb #16894fc4
+import json
 import math
 import time
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from ..data.seen import SeenRows, write_seen
 from ..data.trained import TrainedOn
 from .classifier import BertForSequenceClassification, new_classifier
 from .folders import ModelFolder, open_folder, quiet_loading, tame
-from .loading import load_weights, plain_config, set_dropout
+from .loading import load_weights, plain_config, set_dropout, set_rates
 from .precision import PrecisionError
 from .tokenizers import load_tokenizer
 from .weights import SNAPSHOT_FILES
@@ -135,6 +136,17 @@ def _unwritten(
         raise UserError(found, where=str(folder), do=do) from None
 
 # %% ../../nbs/2_model/30_saved.ipynb #9a403b80
+def _write_names(
+    folder:Path, # With config.json
+    model, # A classifier
+):
+    "Write the class names where transformers left them out because they are LABEL_0 and LABEL_1"
+    path, named = folder / "config.json", model.config.id2label
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if "id2label" not in config:
+        config |= dict(id2label=named, label2id={n: i for i, n in named.items()})
+        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
 def save_classifier(
     model, # A fine-tuned model
     tokenizer, # Its tokenizer
@@ -154,6 +166,7 @@ def save_classifier(
     ours = isinstance(model, BertForSequenceClassification)
     with _unwritten(folder), atomic_path(folder) as tmp, quiet_loading():
         model.save_pretrained(tmp, state_dict=plain_state(model) if ours else None)
+        _write_names(tmp, model)
         tokenizer.save_pretrained(tmp)
         if seen:
             write_seen(tmp, seen)
@@ -264,14 +277,27 @@ def _numbered_names(
     return names
 
 # %% ../../nbs/2_model/30_saved.ipynb #9f7a479f
+def _given_names(
+    folder:ModelFolder, # A saved classifier
+): # id2label of config.json
+    "Get the names of the classes, or those that transformers makes up where there are none"
+    config, where = folder.config, f"{folder}/config.json"
+    if (named := config.get("id2label")) is not None:
+        return named
+    most = max(size for t in folder.header.values() for size in (2, *t.shape))
+    number = config.get("num_labels", 2)
+    if type(number) is not int or not 2 <= number <= most:
+        raise UserError(f"num_labels is {tame(number)}", "the number of classes", where)
+    return {str(i): f"LABEL_{i}" for i in range(number)}
+
 def _saved_labels(
     folder:ModelFolder, # A saved classifier
 )->list[str]: # Class names in label order
     "Read the classes of a saved classifier"
     config, where = folder.config, f"{folder}/config.json"
-    names = _numbered_names(config.get("id2label"), where)
+    names = _numbered_names(_given_names(folder), where)
     label2id = {n: i for i, n in enumerate(names)}
-    if config.get("label2id", label2id) != label2id:
+    if config.get("label2id") not in (None, label2id):
         raise UserError("label2id differs from id2label", "the same classes in both", where)
     number = config.get("num_labels", len(names))
     if number != len(names):
@@ -312,9 +338,12 @@ def _fold_pooler(
 def _load_whole(
     folder:ModelFolder, # A saved classifier
     labels:list[str], # From `_saved_labels`
+    dropout:float|None=None, # To train it further; None for what its configuration says
 ): # As transformers loads it
     "Load a saved classifier; `UserError` unless tensors and model fit"
     config, where = plain_config(folder, labels), str(folder)
+    if dropout is not None:
+        set_rates(config, dropout)
     model, fit = load_weights(AutoModelForSequenceClassification, folder, config)
     do = "Copy the folder again, or train again"
     if bad := fit.faults():
@@ -341,6 +370,7 @@ class SavedFacts:
 # %% ../../nbs/2_model/30_saved.ipynb #eaf622a4
 def _open_classifier(
     folder, # A saved classifier
+    dropout:float|None=None, # See `_load_whole`
 ): # (model in float32 and eval mode, tokenizer, `SavedFacts`)
     "Verify a saved classifier completely, and load it"
     start, path = time.perf_counter(), Path(folder)
@@ -354,7 +384,7 @@ def _open_classifier(
     files = files or _saved_names(path)
     _check_saved(folder, files)
     labels = _saved_labels(folder)
-    model = _load_whole(folder, labels)
+    model = _load_whole(folder, labels, dropout)
     longest = SETTINGS["max_length"].span[1] # no limit but that saved with it
     tokenizer = load_tokenizer(folder, longest)
     facts = SavedFacts(
@@ -371,9 +401,10 @@ def _open_classifier(
 # %% ../../nbs/2_model/30_saved.ipynb #5d165aa2
 def load_classifier(
     folder, # A saved classifier
+    dropout:float|None=None, # To train it further; None for what its configuration says
 ): # (model in float32 and eval mode, tokenizer)
     "Load a saved classifier and its tokenizer"
-    return _open_classifier(folder)[:2]
+    return _open_classifier(folder, dropout)[:2]
 
 def check_classifier(
     folder, # A saved classifier
@@ -396,7 +427,7 @@ def _continue_classifier(
     say=print, # Takes the line that says what was loaded
 ):
     "Load a saved classifier to train it further; its labels must be `names`"
-    model, _ = load_classifier(folder)
+    model, _ = load_classifier(folder, dropout)
     had = _label_names(model)
     if had != list(names):
         found = f"a classifier with {len(had)} labels ({', '.join(had)})"

@@ -8,7 +8,6 @@ __all__ = ['load_tokenizer']
 # %% ../../nbs/2_model/13_tokenizers.ipynb #603367bd
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import transformers
@@ -24,6 +23,7 @@ from newsclf.model.folders import (
 )
 
 from ..core.config import UserError
+from ..core.storage import scratch_folder
 from .loading import plain_config
 from .weights import TOKENIZER_FILES, VOCABULARIES
 
@@ -51,8 +51,8 @@ def _kept_settings(
     where:str, # For messages
 )->dict:
     "Check the settings, and remove those that could name code or files"
-    limit = settings.get(_LENGTH, 1)
-    if not isinstance(limit, (int, float)) or not limit >= 1:
+    limit = settings.get(_LENGTH)
+    if limit is not None and not (isinstance(limit, (int, float)) and limit >= 1):
         do = "Correct it, or copy the folder again"
         raise UserError(f"{_LENGTH} is {tame(limit)}", "a number of tokens", where, do)
     kept = {k: v for k, v in settings.items() if k not in _FOREIGN and not k.endswith("_file")}
@@ -95,8 +95,8 @@ def _read_tokenizer(
     config, # From `plain_config`
 ): # A tokenizer of transformers
     "Read the tokenizer of a folder with transformers' own class"
-    with tempfile.TemporaryDirectory() as there:
-        _lay_out_tokenizer(folder, Path(there), 4 * JSON_BYTES + 256 * config.vocab_size)
+    with scratch_folder() as there:
+        _lay_out_tokenizer(folder, there, 4 * JSON_BYTES + 256 * config.vocab_size)
         how = dict(config=config, trust_remote_code=False, local_files_only=True)
         try:
             return AutoTokenizer.from_pretrained(there, **how)
@@ -122,6 +122,21 @@ def _check_vocabulary(
         found, do = "the tokenizer has no padding token", "Choose another base model"
         raise UserError(found, where=where, do=do)
 
+# %% ../../nbs/2_model/13_tokenizers.ipynb #56965d14
+_SHIFTED = (
+    *("camembert", "data2vec-text", "esm", "ibert", "layoutlmv3", "lilt", "longformer", "luke"),
+    *("markuplm", "mpnet", "roberta", "roberta-prelayernorm"),
+    *("xlm-roberta", "xlm-roberta-xl", "xmod"),
+)
+
+def _positions(
+    config, # From `plain_config`
+)->int: # 0 for any number
+    "Count the tokens for which a model has positions"
+    most = getattr(config, "max_position_embeddings", None) or 0
+    unused = (config.pad_token_id or 0) + 1 if config.model_type in _SHIFTED else 0
+    return max(most - unused, 0)
+
 # %% ../../nbs/2_model/13_tokenizers.ipynb #a7438618
 def _longest(
     tokenizer,
@@ -129,9 +144,8 @@ def _longest(
     asked:int, # Tokens
 )->int: # Tokens
     "Get the maximum length of a text: the smallest of three limits"
-    positions = getattr(config, "max_position_embeddings", 0)
     limits = [asked, tokenizer.model_max_length]
-    return int(min(limits + [positions] * (positions > 0)))
+    return int(min(limits + [n for n in [_positions(config)] if n]))
 
 # %% ../../nbs/2_model/13_tokenizers.ipynb #f604057a
 def load_tokenizer(

@@ -10,6 +10,7 @@ import base64
 import csv
 import gzip
 import io
+import itertools
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 
 from ..core.config import UserError
 from ..core.rows import ROW, WIDE, cut_text
-from ..data.encodings import open_bytes
+from ..data.encodings import open_anywhere
 from ..data.records import Written, is_plain, json_text
 from ..data.tables import DELIMITERS, FORMATS, table_format
 
@@ -75,12 +76,9 @@ def _runs(
     value:str, # A cell
 )->bool:
     "Tell whether a spreadsheet would run this cell"
-    for c in unicodedata.normalize("NFKC", value[:64]):
-        if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf"):
-            break
-    else:
-        return False
-    if c not in ("=", "+", "-", "@", "\u2212"):
+    plain = itertools.chain.from_iterable(unicodedata.normalize("NFKC", c) for c in value)
+    seen = (c for c in plain if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf"))
+    if next(seen, "") not in ("=", "+", "-", "@", "\u2212"):
         return False
     try:
         float(value)
@@ -130,7 +128,7 @@ def parquet_schema(
     from pyarrow import parquet as pq
 
     if not is_plain(source) and table_format(source) == ".parquet":
-        with open_bytes(source) as f:
+        with open_anywhere(source) as f:
             fields = list(pq.read_schema(f).remove_metadata())
     else:
         fields = [pa.field(c, pa.string()) for c in columns]

@@ -15,6 +15,7 @@ from itertools import chain
 
 import numpy as np
 
+from ..core.config import UserError
 from ..data.tokens import shorten
 from .texts import check_texts
 
@@ -73,6 +74,7 @@ class Reading:
     most:int=200 # Words; repeated words count each time
     tokens:int|None=None # That the model reads; None for all
     keep:str="head" # Part of a long text to keep: head, tail or head+tail
+    windows:bool=False # Does the model read the whole text, in windows?
 
 # %% ../../nbs/5_predict/12_explain.ipynb #d8b568c2
 def _keep_part(
@@ -91,13 +93,16 @@ def _seen_words(
     "List the words to leave out in turn"
     spans = words_of(text)
     read = spans
-    if reading.tokens: # a word has at least one token; twice as many, because later words move up
+    if reading.tokens and not reading.windows:
+        # a word has at least one token; twice as many, because later words move up
         read = _keep_part(spans, 2 * reading.tokens, reading.keep)
     unread = sorted(set(spans) - set(read))
     rest = [(unread[0][0], unread[-1][1])] if unread else []
     places = _word_places(text, read)
     if len(places) < 2:
         return [], rest
+    if reading.windows:
+        return list(places.values()), []
     near = _word_places(text, _keep_part(read, reading.most, reading.keep))
     return [p for word, p in places.items() if word in near], rest
 
@@ -125,6 +130,22 @@ def log_odds(
     mine = np.arange(proba.shape[1]) == np.asarray(labels)[:, None]
     p, q = (np.maximum((proba * m).sum(1), np.finfo(np.float32).tiny) for m in (mine, ~mine))
     return np.log(p / q)
+
+# %% ../../nbs/5_predict/12_explain.ipynb #3be75339
+def _needed_words(
+    predict_proba, # Takes a list of texts, gives (texts, classes) probabilities
+    text:str, # A text of many words
+    words, # Positions of each word
+    most:int, # Words to choose
+)->list: # Positions of each, in order
+    "Choose the words that the label needs most, by leaving out several at once"
+    size = max(most // 10, -(-len(words) // most))
+    groups = [words[i : i + size] for i in range(0, len(words), size)]
+    cases = [(text, list(chain.from_iterable(group))) for group in ([], *groups)]
+    proba = ask_without(predict_proba, cases)
+    left = log_odds(proba, [proba[0].argmax()] * len(proba))[1:]
+    first = [w for i in np.argsort(left, kind="stable") for w in groups[i]]
+    return sorted(first[:most])
 
 # %% ../../nbs/5_predict/12_explain.ipynb #824deedc
 @dataclass(frozen=True)
@@ -166,6 +187,8 @@ def occlude(
     cases, counts, words = [], [], [] # the full text, then without each of its words
     for text in texts:
         seen, rest = _seen_words(text, reading)
+        if reading.windows and len(seen) > reading.most:
+            seen = _needed_words(predict_proba, text, seen, reading.most)
         cases += [(text, rest + places) for places in ([], *seen)]
         counts.append(1 + len(seen))
         words.append(seen)
@@ -225,6 +248,9 @@ def explain_labels(
     progress=None, # Wraps the list of batches, as tqdm does
 )->list[Explanation]:
     "Predict the label of each text, and name the words that drove it"
+    if top is not None and (not isinstance(top, (int, np.integer)) or top < 0):
+        found = f"top must be a whole number, or None for all words (got {top!r})"
+        raise UserError(found, do="Leave it out for 3")
     texts = check_texts(texts)
     proba = predict_proba(texts)
     found = occlude(predict_proba, texts, proba.argmax(1), reading, progress)

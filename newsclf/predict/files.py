@@ -207,7 +207,6 @@ def _check_answered(work:_Work, parts:Parts):
     "Raise `UserError` for an output without rows, unless it was expected"
     if parts.paths:
         return
-    clear_folder(work.folder)
     found, do = "no row has a text", "Choose the columns with --text"
     if not work.given.table.rows_in:
         found, do = "no rows", "If that is no mistake, add --allow-empty"
@@ -302,6 +301,27 @@ def _open_model(
         how = how | dict(precision=read_sealed_json(folder / "job.json")["precision"])
     return Predictor(model, **how)
 
+# %% ../../nbs/5_predict/21_files.ipynb #2c4be004
+@contextmanager
+def _held_folder(
+    folder:Path, # For the part files
+    out:Path, # File to write
+):
+    "Make and lock the folder of the part files; remove it if the job was refused at once"
+    _make_folder(folder)
+    try:
+        with own_folder(folder):
+            begin_folder(folder, out)
+            try:
+                yield
+            except UserError:
+                if not [*folder.glob("0*"), *folder.glob("finished.json")]:
+                    clear_folder(folder)
+                raise
+    finally:
+        with suppress(OSError): # it is in use, or has files
+            folder.rmdir()
+
 # %% ../../nbs/5_predict/21_files.ipynb #c4bef464
 def _say_account(work:_Work, account:dict):
     "Tell the user what became of the rows"
@@ -366,9 +386,7 @@ def answer_file(
     folder = out.with_name(out.name + ".parts")
     _check_output(out, folder, options.safe)
     there = _check_input(source, options)
-    _make_folder(folder)
-    with own_folder(folder), _stopped_with_words(folder):
-        begin_folder(folder, out)
+    with _held_folder(folder, out), _stopped_with_words(folder):
         there = there or open_input(keep_input(folder, f".{options.given}"), options)
         form = (options, *output_kind(out), say, _open_model(model, folder, how))
         asked = (bool(how.get("raw")), bool(how.get("recheck", True)))
@@ -377,7 +395,5 @@ def answer_file(
         facts = _facts(work)
         account = finished_before(folder, out, facts) or _answer_rest(work, facts)
         clear_folder(folder)
-    with suppress(OSError):
-        folder.rmdir()
     _say_account(work, account)
     return account

@@ -10,8 +10,10 @@ __all__ = ['InputOptions', 'Aside', 'in_place', 'check_counts', 'count_first', '
 import csv
 import difflib
 import hashlib
+import io
 import itertools
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,8 +24,8 @@ from ..core.config import UserError
 from ..core.storage import json_lines
 from ..core.values import as_json
 from ..data.account import Rejected, Table, bad_rows_allowed, check_bad_share
-from ..data.encodings import open_bytes
-from ..data.records import Asked, is_plain, open_records
+from ..data.encodings import open_anywhere
+from ..data.records import Asked, Written, is_plain, open_records
 from ..data.tables import FORMATS, table_format
 from ..data.trained import FileColumns, TrainedOn
 from .texts import WINDOW, portions
@@ -80,23 +82,57 @@ class Aside(list):
         self.clear()
         return new
 
+# %% ../../nbs/5_predict/18_inputs.ipynb #6cedf3fa
+def _rescued_fields(
+    raw:str, # A bad row of CSV
+    columns:FileColumns, # Of the file
+    delimiter:str, # Between them
+)->dict: # All of them, or those before the text, and those behind it if there are too many
+    "Read the fields of a row whose columns are certain"
+    row, names = [], columns.names
+    with suppress(csv.Error):
+        row = next(csv.reader(io.StringIO(raw, newline=""), delimiter=delimiter), [])
+    if len(row) == len(names):
+        return dict(zip(names, row, strict=True))
+    places = [names.index(name) for name in columns.text]
+    before, after = names[: min(places)], names[max(places) + 1 :]
+    found = dict(zip(before, row, strict=False))
+    if after and len(row) > len(names):
+        found |= dict(zip(after, row[-len(after) :], strict=True))
+    return found
+
+# %% ../../nbs/5_predict/18_inputs.ipynb #89561b5f
+_VALUE = r'\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)\s*[,}]'
+
+def _rescued_values(
+    raw:str, # A line that is no valid JSON
+    names:list[str], # Keys
+)->dict: # Those that are complete, and there only once
+    "Read single values of a broken object"
+    out = {}
+    for name in names:
+        found = re.findall(re.escape(json.dumps(name, ensure_ascii=False)) + _VALUE, raw)
+        with suppress(ValueError):
+            if len(found) == 1:
+                out[name] = json.loads(found[0], parse_float=Written)
+    return out
+
 # %% ../../nbs/5_predict/18_inputs.ipynb #a50d01ec
 def _rescued(
     raw:str, # A bad row as it is in the file
     columns:FileColumns, # Of the file
     delimiter:str, # Of CSV and TSV; empty elsewhere
 )->dict: # Empty where the row cannot be read
-    "Read the columns of a bad row, if it has all of them"
+    "Read the columns of a bad row, or those that are certain"
     if columns.names == ["text"] and not columns.header:
         return dict(text=raw.rstrip("\r\n"))
-    with suppress(ValueError, csv.Error, RecursionError):
-        if delimiter:
-            row = next(csv.reader([raw], delimiter=delimiter, strict=True), [])
-            return dict(zip(columns.names, row, strict=True))
+    if delimiter:
+        return _rescued_fields(raw, columns, delimiter)
+    with suppress(ValueError, RecursionError):
         found = json.loads(raw)
-        if isinstance(found, dict):
-            return {k: v for k, v in found.items() if k in columns.names}
-    return {}
+        own = found.items() if isinstance(found, dict) else ()
+        return {k: v for k, v in own if k in columns.names}
+    return _rescued_values(raw, [n for n in columns.names if n not in columns.text])
 
 # %% ../../nbs/5_predict/18_inputs.ipynb #d303be8a
 def in_place(
@@ -204,7 +240,7 @@ def open_input(
     if not is_plain(path) and table_format(path) == ".parquet":
         import pyarrow.parquet as pq
 
-        with open_bytes(path) as f:
+        with open_anywhere(path) as f:
             rows = pq.ParquetFile(f).metadata.num_rows
     if options.bad_rows == "keep":
         found = in_place(found, table, columns)

@@ -6,9 +6,7 @@
 __all__ = ['given_rows', 'open_source', 'usual_format', 'answer_stream']
 
 # %% ../../nbs/5_predict/22_pipes.ipynb #5c878128
-import codecs
 import itertools
-import os
 import select
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -31,8 +29,9 @@ from newsclf.predict.inputs import (
 from ..core.config import UserError
 from ..core.rows import as_row
 from ..core.storage import user_path
+from ..core.terminal import check_said, send_data
 from ..data.account import Table
-from ..data.encodings import check_encoding
+from ..data.encodings import decoded
 from ..data.records import Asked, is_plain, open_pieces, open_records
 from ..data.tables import InputFile, input_file, table_format
 from ..data.trained import FileColumns, likely_encoding
@@ -72,17 +71,7 @@ def _decoded(
     blocks = iter(blocks)
     first = next(blocks, b"")
     named = asked.encoding or likely_encoding(first, asked.trained)
-    codec = check_encoding(named, first[:4], where)
-    faults = "surrogateescape" if codec == "utf-8" else "strict"
-    decoder, mark = codecs.getincrementaldecoder(codec)(faults), "\ufeff"
-    for raw in itertools.chain([first], blocks, [b""]):
-        try:
-            text = decoder.decode(raw, not raw)
-        except UnicodeDecodeError:
-            do = "Name the right encoding with --encoding"
-            raise UserError(f"bytes that are not valid {codec}", where=where, do=do) from None
-        yield text.removeprefix(mark)
-        mark = mark if not text else ""
+    yield from decoded(itertools.chain([first], blocks), named, where)
 
 # %% ../../nbs/5_predict/22_pipes.ipynb #605c2c20
 @dataclass(frozen=True)
@@ -195,14 +184,7 @@ def _say_bad_rows(table): # An `Aside` collected them
 
 def _to_stdout(content:bytes):
     "Write bytes to standard output at once"
-    out = getattr(sys.stdout, "buffer", None)
-    if out is None: # a notebook, or a test
-        sys.stdout.write(content.decode())
-        return
-    try:
-        sys.stdout.flush()
-        out.write(content)
-        out.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()) # nothing to flush at exit
-        raise SystemExit(141) from None
+    send_data(content)
+    if isinstance(getattr(sys.stdout, "lost", None), BrokenPipeError):
+        raise SystemExit(141)
+    check_said()

@@ -6,6 +6,7 @@
 __all__ = ['Predictor']
 
 # %% ../../nbs/5_predict/00_predictor.ipynb #293cb03b
+import os
 import sys
 
 import numpy as np
@@ -14,20 +15,23 @@ from newsclf.predict.texts import (
     WINDOW,
     check_texts,
     in_texts,
+    is_listing,
     one_ahead,
     pool_windows,
     portions,
     table_texts,
     token_windows,
+    type_name,
 )
 
+from ..core.config import UserError
 from ..data.cleaning import check_cleaning, clean_text
 from ..data.tokens import encode_texts
 from ..data.trained import TrainedOn
 from ..model.logits import TOKENS, id_logits
 from ..model.saved import own_part
 from .explain import Explanation, Reading, explain_labels
-from .opening import open_classifier
+from .opening import check_manner, check_process, open_classifier
 from .rechecks import logits_in_steps
 
 # %% ../../nbs/5_predict/00_predictor.ipynb #1bf62a6a
@@ -60,7 +64,7 @@ def _log_proba(
 
 # %% ../../nbs/5_predict/00_predictor.ipynb #3d2d9d0c
 class Predictor:
-    "A saved classifier that predicts: the same label whatever the batch, order or precision"
+    "A saved classifier that predicts; batch, order and precision hardly ever change a label"
 
     def __init__(
         self,
@@ -72,7 +76,9 @@ class Predictor:
         tokens:int=TOKENS, # Of a batch
         raw:bool=False, # Probabilities as they were before calibration
     ):
+        check_manner(path, tokens, recheck=recheck, windows=windows, raw=raw)
         found = open_classifier(path, device, precision, recheck, raw)
+        self.process = os.getpid()
         self.folder, self.source, self.steps = found.folder, found.source, found.steps
         self.model, self.tokenizer = found.model, found.tokenizer
         self.device, self.reason = found.device.name, found.device.reason
@@ -83,6 +89,9 @@ class Predictor:
         self.clean, self.truncation = check_cleaning(own.clean), own.truncation
         self.calibration, self.trained = own.calibration, own.trained or TrainedOn()
 
+    def __setstate__(self, state): # Unpickled in a process of its own
+        self.__dict__.update(state, process=os.getpid())
+
     @property
     def margin(self):
         return self.steps[0][1] # None where nothing is rechecked
@@ -92,6 +101,7 @@ class Predictor:
         return _token_lists(texts, self.tokenizer, *how)
 
     def pooled(self, model, parts, progress=None): # (texts, classes) log-probabilities
+        check_process(self.process)
         return _log_proba(model, parts, self.tokenizer.pad_token_id, self.tokens, progress)
 
     def answer(self, parts, progress=None): # (texts, classes) probabilities of encoded texts
@@ -109,6 +119,9 @@ class Predictor:
         progress=None, # Told after each batch how many texts it had, as `tqdm.update`
     ): # (texts, classes) probabilities of each list, in order
         "Yield the probabilities of each portion; the next is tokenized meanwhile"
+        if not is_listing(some):
+            found = f"stream takes lists of texts, not {type_name(some)}"
+            raise UserError(found, do="Write stream(portions(texts))")
         return (self.answer(parts, progress) for parts in one_ahead(self.encode, some))
 
     def predict_proba(
@@ -131,7 +144,7 @@ class Predictor:
 
     def explain(
         self,
-        texts:list[str], # Texts
+        texts, # Iterable of texts, or a table with the trained columns
         top:int|None=3, # Words to name, at most
         progress=None, # Wraps the list of portions, as tqdm does
     )->list[Explanation]:
@@ -141,5 +154,6 @@ class Predictor:
 
         given = check_texts(table_texts(texts, self.trained))
         limit = self.tokenizer.model_max_length
-        reading = Reading(min(200, limit), limit, self.truncation)
+        most = 200 if self.windows else min(200, limit)
+        reading = Reading(most, limit, self.truncation, self.windows)
         return explain_labels(exactly, given, self.names, reading, top, progress)

@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from transformers import (
@@ -34,6 +33,7 @@ from newsclf.run.speed import (
 from ..core.config import Config, UserError
 from ..core.machine import choose_device, choose_precision, set_threads, silent
 from ..core.rows import as_row
+from ..core.storage import scratch_folder
 from ..data.news import NewsData, load_news
 from ..data.tokens import tokenize_parts
 from ..model.folders import open_folder
@@ -75,7 +75,7 @@ def bench_rows(
     cfg:Config, # data, model and how to train
     rows:int, # Training rows to take
     random_base:bool=False, # Use a bert-base with random weights in place of the model
-    folder=".", # Where to write it
+    folder:str | Path=".", # Where to write it
 )->_BenchRows:
     "Load the rows and the model of a benchmark"
     news, base = load_news(cfg), find_model(cfg.model, cfg.revision)
@@ -288,11 +288,11 @@ def bench_train(
     device, threads = choose_device(cfg.device), set_threads(cfg.threads)
     precision = choose_precision(cfg.precision, device.name, cfg.force)
     cfg = replace(chapter_steps(cfg), trainer=dict(cfg.trainer, eval_strategy="no"))
-    with TemporaryDirectory() as tmp:
+    with scratch_folder() as tmp:
         found = bench_rows(cfg, rows, random_base, tmp)
         _check_bert(found.base, cfg.model)
         config = label_config(found.base, found.names)
-        trial = _Trial(found, cfg, Path(tmp), device.name, precision.name)
+        trial = _Trial(found, cfg, tmp, device.name, precision.name)
         taken, peaks = _race(trial, config, turns, say)
     lengths, ratios = np.asarray(found.tokens["train"]["length"][:]), _ratios(taken)
     return TrainingBench(

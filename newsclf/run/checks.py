@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ..core.config import Config, UserError, typed_options
 from ..core.rows import as_row
+from ..data.account import Rejected
 from ..data.duplicates import copy_groups
 from ..data.news import load_news
 from ..data.remarks import text_remarks
@@ -41,6 +42,7 @@ class DataCheck:
     parts:dict[str, int] # Rows of training, validation and test
     remarks:list[str] # What looks unintended
     next:str # The command that trains on it
+    quarantined:list[Rejected] # Rows that a training would set aside
 
 # %% ../../nbs/6_run/29_checks.ipynb #03832e0e
 def check_data(
@@ -58,9 +60,8 @@ def check_data(
     small = small_remarks(cfg, parts["train"], parts["validation"] // 2)
     remarks = fixed + news.remarks + language + small
     typed = shlex.join(["newsclf", "train", *typed_options(cfg)])
-    return DataCheck(
-        list(columns.text), columns.label, classes, parts, remarks, typed
-    )
+    told = (list(columns.text), columns.label, classes, parts, remarks, typed)
+    return DataCheck(*told, news.quarantined)
 
 # %% ../../nbs/6_run/29_checks.ipynb #49120b2c
 def training_check(

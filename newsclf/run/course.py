@@ -118,7 +118,7 @@ class SavedModel:
     predictor:Predictor # The model, opened again
     gap:float # Largest difference of a probability from the model in memory
     calibration:Calibration # What was fitted on the calibration rows
-    half:PrecisionError # Its error in bfloat16
+    half:PrecisionError|None # Its error in bfloat16; None if it cannot compute so
 
 # %% ../../nbs/6_run/13_course.ipynb #f66025b9
 def save_trained(
@@ -172,7 +172,7 @@ def _saved_facts(
     "State what was saved"
     return dict(
         calibration=as_json(saved.calibration),
-        bfloat16=asdict(saved.half),
+        bfloat16=asdict(saved.half) if saved.half else {},
         saved_model_difference=saved.gap,
     )
 

@@ -7,7 +7,6 @@ __all__ = ['NewsClassifier']
 
 # %% ../../nbs/6_run/15_estimator.ipynb #0ba6f1d2
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +23,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from newsclf.core.storage import (
     own_folder,
     read_sealed_json,
+    scratch_folder,
     sealed_json,
     text_digests,
     user_path,
@@ -36,11 +36,12 @@ from ..core.provenance import Clock
 from ..data.classes import Classes, label_fault
 from ..data.cleaning import check_cleaning, clean_text
 from ..data.duplicates import copy_groups
+from ..data.encodings import is_blank
 from ..data.news import load_news
 from ..data.reading import RawNews
 from ..model.saved import own_part, save_classifier
 from ..predict.predictor import Predictor
-from ..predict.texts import check_texts
+from ..predict.texts import check_texts, is_listing, type_name
 from .course import need_room, save_trained, train_run
 from .dataset import cut_validation
 from .runs import CHECKPOINTS, check_free, claim_folder
@@ -75,6 +76,8 @@ def _text_columns(
         raise ValueError("Iterable over raw text documents expected, string object received.")
     if isinstance(X, pd.DataFrame) or hasattr(X, "column_names"):
         return _named_columns(X, text)
+    if not is_listing(X):
+        raise ValueError(f"X must be a list of texts or a table, got {type_name(X)}.")
     if np.ndim(X) > 1 and np.shape(X)[1:] != (1,):
         raise ValueError(f"X should be a 1d array, got an array of shape {np.shape(X)} instead.")
     return [np.ravel(X).tolist() if isinstance(X, np.ndarray) else list(X)]
@@ -94,7 +97,7 @@ def _read_texts(
     if not columns[0]:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
     texts = [" ".join(row) for row in zip(*columns, strict=True)]
-    if empty := [i for i, t in enumerate(texts) if not t.strip()]:
+    if empty := [i for i, t in enumerate(texts) if is_blank(t)]:
         raise ValueError(f"Input X contains {len(empty)} empty text(s), first in row {empty[0]}.")
     return check_texts(texts)
 
@@ -158,8 +161,8 @@ def _training_folder(
 )->Iterator[Path]:
     "Provide a folder to train in"
     if not out:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tmp:
-            yield Path(tmp)
+        with scratch_folder() as tmp:
+            yield tmp
         return
     folder = claim_folder(user_path(out))
     with own_folder(folder):

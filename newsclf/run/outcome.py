@@ -27,7 +27,7 @@ from newsclf.run.tested import (
 
 from ..core.config import UserError
 from ..core.events import Event, Finished, Tested
-from ..core.machine import show_bars
+from ..core.machine import dispensable, show_bars
 from ..core.storage import file_digest, write_text
 from ..data.audit import AuditOptions, audit_news
 from ..data.duplicates import CopyFindings, copy_findings, labelled_texts
@@ -90,13 +90,15 @@ def _search_copies(
 def _write_figures(
     out, # The run folder
     metrics:Metrics, # Of the run
+    say=print, # Takes a line where a picture fails
 ):
     "Write metrics.json, the report as text, and the confusion matrix as a picture"
     test = metrics.tested.test
     write_metrics(out, metrics)
     write_text(out / "report.txt", format_report(test) + "\n")
-    picture = draw_confusion(list(test.classes), test.confusion, f"{test.rows:,} test rows")
-    write_text(out / "confusion.svg", picture)
+    with dispensable("confusion.svg", say):
+        picture = draw_confusion(list(test.classes), test.confusion, f"{test.rows:,} test rows")
+        write_text(out / "confusion.svg", picture)
 
 # %% ../../nbs/6_run/12_outcome.ipynb #43d0511c
 def evaluate_run(
@@ -125,7 +127,7 @@ def evaluate_run(
     save_predictions(table, job.out / "predictions.parquet")
     if linear:
         save_predictions(linear.table, job.out / "linear.parquet")
-    _write_figures(job.out, metrics)
+    _write_figures(job.out, metrics, job.say)
     return Outcome(metrics, looks, proba, linear and linear.proba, copies)
 
 # %% ../../nbs/6_run/12_outcome.ipynb #20fdfe37
@@ -145,14 +147,14 @@ def _quick_audit(
         return None # for example no word occurs twice; that must not end the run
 
 # %% ../../nbs/6_run/12_outcome.ipynb #a4087a19
-def run_report(
+def _report(
     job:Job, # Of the run
     predictor, # The saved model
     outcome:Outcome, # From `evaluate_run`
     manifest:Manifest | None, # Its provenance, as far as it is known
-    texts:bool=True, # May it show articles?
-):
-    "Write report.html"
+    texts:bool, # May it show articles?
+)->str: # HTML
+    "Make the report of a run"
     news, metrics, articles = job.news, outcome.metrics, None
     if texts:
         source = list(news.accounts)[-1]
@@ -166,8 +168,19 @@ def run_report(
         looks_lines=tuple(format_looks(outcome.looks).splitlines()),
         calibration_lines=tuple(fitted),
     )
-    audit = _quick_audit(news, outcome)
-    write_text(job.out / "report.html", report_page(told, articles, audit))
+    return report_page(told, articles, _quick_audit(news, outcome))
+
+def run_report(
+    job:Job, # Of the run
+    predictor, # The saved model
+    outcome:Outcome, # From `evaluate_run`
+    manifest:Manifest | None, # Its provenance, as far as it is known
+    texts:bool=True, # May it show articles?
+):
+    "Write report.html, unless it cannot be drawn"
+    with dispensable("report.html", job.say):
+        page = _report(job, predictor, outcome, manifest, texts)
+        write_text(job.out / "report.html", page)
 
 # %% ../../nbs/6_run/12_outcome.ipynb #f5b380c2
 def _copy_words(

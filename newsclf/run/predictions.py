@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.config import UserError
-from ..core.provenance import Provenance, circumstances, without_path
+from ..core.provenance import Provenance, circumstances, without_paths
 from ..core.rows import as_row
 from ..core.storage import file_digest, text_digests, user_path, write_text
 from ..core.values import as_json, from_json
@@ -223,5 +223,5 @@ def compare_runs(
         looks = record_look(rows, "compare", model, "table", say)
     one, two = ([p.table for p in s.predictions] for s in (left, right))
     found = compare_predictions(one, two, _side_names(a, b, runs), common=common)
-    sides = [without_path(a), without_path(b)]
+    sides = [without_paths(a), without_paths(b)]
     return RunComparison(found, sides, looks, circumstances())

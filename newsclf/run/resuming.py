@@ -9,7 +9,7 @@ __all__ = ['RunPlace', 'choose_folder', 'first_process', 'hold_folder', 'already
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from newsclf.run.runs import (
     write_begun,
 )
 
-from ..core.config import Config, UserError, make_config
+from ..core.config import PATHS, Config, UserError, make_config
 from ..core.machine import process_rank, silent
 from ..core.provenance import recorded
 from ..core.storage import own_folder, read_sealed_json, user_path
@@ -75,13 +75,16 @@ def first_process(
 # %% ../../nbs/6_run/14_resuming.ipynb #887583ab
 def _keep_settings(
     folder:Path, # Of the run, which this process owns
-    cfg:Config, # Its configuration
-    texts:bool, # May its report show articles?
+    begun:BegunRun, # What this command says
+    force:bool, # Does it overrule what is noted?
+    say:Callable, # Takes lines for the user
 ):
     "Note what the run needs to continue, unless it is noted already"
-    begun = read_begun(folder)
-    if not begun or begun.config is None or cfg.force:
-        write_begun(folder, BegunRun("run", asdict(cfg), texts, str(Path.cwd())))
+    noted = read_begun(folder)
+    if not noted:
+        say("note: run.json was damaged; it now has the settings of this command")
+    if not noted or noted.config is None or force:
+        write_begun(folder, begun)
 
 @contextmanager
 def hold_folder(
@@ -92,12 +95,13 @@ def hold_folder(
 )->Iterator[Path]: # The folder
     "Make the folder of a run if there is none, and keep other processes out"
     known = place.where if place.rank or place.found else None
-    folder = known or claim_folder(place.where)
+    begun = BegunRun("run", asdict(cfg), texts, str(Path.cwd()))
+    folder = known or claim_folder(place.where, begun)
     if place.resume:
         say(f"run: {folder}")
     with nullcontext() if place.rank else own_folder(folder):
         if not place.rank and not is_finished(folder):
-            _keep_settings(folder, cfg, texts)
+            _keep_settings(folder, begun, cfg.force, say)
         yield folder
 
 # %% ../../nbs/6_run/14_resuming.ipynb #c9155caa
@@ -125,13 +129,12 @@ def already_finished(
     if said := _change_words(was, recorded(cfg)):
         do = f"Choose another --out; to train this one further: {further}"
         raise UserError(f"the run is finished, and {said}", where=str(out), do=do)
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    with suppress(UserError), own_folder(out): # unless its process is about to leave
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     say(f"finished already: {out}\nto train it further: {further}")
     return out
 
 # %% ../../nbs/6_run/14_resuming.ipynb #20c0e002
-_PATHS = ("data", "model", "test") # Settings that may be paths
-
 def _settings_from(
     begun:BegunRun, # From `read_begun`
 )->dict: # Its settings, for the current folder
@@ -139,7 +142,7 @@ def _settings_from(
     was:dict[str, Any] = dict(begun.config or {})
     if not begun.folder or Path(begun.folder) == Path.cwd():
         return was
-    for name in set(_PATHS) & was.keys():
+    for name in set(PATHS) & was.keys():
         there = Path(begun.folder) / was[name]
         if was[name] and there.exists():
             was[name] = str(there)
@@ -148,11 +151,16 @@ def _settings_from(
 # %% ../../nbs/6_run/14_resuming.ipynb #20c0e003
 def _own_settings(
     run:Path | None, # Folder of a run; None where there is none yet
+    typed:bool=True, # Were any typed, for a run that has lost its own?
 )->tuple[dict | None, bool]: # Settings, if it knows them; may the report show articles?
     "Read the settings of a run, finished or not"
     if run and is_finished(run):
         return read_sealed_json(run / "manifest.json", 2**26)["config"], True
     begun = read_begun(run) if run else None
+    if run and not begun and not typed:
+        found = "run.json is damaged, so the settings of this run are unknown"
+        do = "Type the options that it began with beside --resume"
+        raise UserError(found, where=str(run / CHECKPOINTS), do=do)
     if not begun or begun.config is None:
         return None, True
     return _settings_from(begun), begun.texts
@@ -170,10 +178,11 @@ def resumed_config(
 )->Resumed:
     "Take up the settings of an interrupted run; `UserError` for others that were typed"
     run = find_unfinished(user_path(out) if out else None)
-    if not run and not any(v is not None for v in typed.values()):
+    some = any(v is not None for v in typed.values())
+    if not run and not some:
         do = f"Start one there: newsclf train --out {shlex.quote(str(out))}"
         raise UserError("no run to resume", where=str(out), do=do)
-    was, texts = _own_settings(run)
+    was, texts = _own_settings(run, some)
     cfg = make_config(like=was, **typed)
     said = _change_words(was, asdict(cfg)) if was and run and not is_finished(run) else ""
     if said and run and not cfg.force:

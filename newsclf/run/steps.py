@@ -8,6 +8,7 @@ __all__ = ['Job', 'prepare', 'tokenize_rows', 'read_history', 'training_of', 'tr
 
 # %% ../../nbs/6_run/11_steps.ipynb #1aea583d
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from newsclf.core.machine import (
     Choice,
     choose_device,
     choose_precision,
+    dispensable,
     process_rank,
     set_seed,
     set_threads,
@@ -39,7 +41,7 @@ from ..evaluate.calibrate import Calibration, calibrate, format_calibration
 from ..evaluate.metrics import RunningAccuracy
 from ..evaluate.pictures import draw_history
 from ..model.logits import batch_logits
-from ..model.precision import PrecisionError, measure_half
+from ..model.precision import PrecisionError, error_bound, measure_half
 from ..model.saved import fold_temperature, model_to_train, save_classifier
 from ..model.tokenizers import load_tokenizer
 from ..model.weights import find_model
@@ -209,8 +211,9 @@ def tokenize_rows(
 def read_history(
     out:Path, # A run folder
 )->list[dict]: # Lines of history.jsonl
-    "Read the log lines of a training"
-    lines = (out / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    "Read the log lines of a training; none where the file is lost"
+    path = out / "history.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [json.loads(line) for line in lines]
 
 # %% ../../nbs/6_run/11_steps.ipynb #7c1f0a52
@@ -233,7 +236,8 @@ def train_rows(
     "Fine-tune, draw the loss, and say what was done"
     facts = training_json(fine_tune(training_of(job, tokens), keep=keep))
     if not process_rank()[0]:
-        write_text(job.out / "loss.svg", draw_history(read_history(job.out)))
+        with dispensable("loss.svg", job.say):
+            write_text(job.out / "loss.svg", draw_history(read_history(job.out)))
     return facts
 
 # %% ../../nbs/6_run/11_steps.ipynb #10c9d456
@@ -275,22 +279,26 @@ def _half_words(
     found:PrecisionError, # From `measure_half`
 )->str:
     "Describe the check in bfloat16 in a line"
+    if not math.isfinite(found.logit_error):
+        lost = "its outputs are not finite, so it predicts in float32"
+        return f"bfloat16 check on {found.rows:,} validation rows: {lost}"
     changed = f"{found.flips:,} label{'s' * (found.flips != 1)} changed"
     return (
         f"bfloat16 check on {found.rows:,} validation rows: {changed}, "
-        f"largest margin error {found.logit_error:.3f}"
+        f"largest margin error {found.logit_error:.3f} (up to {error_bound(found.rows):.1%} of "
+        "other rows may exceed it)"
     )
 
 # %% ../../nbs/6_run/11_steps.ipynb #6ebf04da
 def state_half(
     job:Job, # With a trained model
-)->PrecisionError:
+)->PrecisionError|None: # None if it cannot compute in bfloat16
     "Check how far predictions in bfloat16 differ"
     most = 1000 if job.precision.name == "bf16" else 200
     texts = job.news.parts["validation"]["text"][:most]
     found = measure_half(job.model, job.tokenizer, texts, job.cfg.truncation)
     job.say(Detail(_half_words(found)))
-    return found
+    return found if math.isfinite(found.logit_error) else None
 
 # %% ../../nbs/6_run/11_steps.ipynb #17685792
 def _same_answers(

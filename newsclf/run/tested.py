@@ -233,13 +233,10 @@ def _cell_rows(
     own, # (rows,) probability of the true class
     classes:int, # Number of classes
 )->list[int]: # At most 50 of each cell, lowest probability of the true class first
-    "Find the rows of each cell of the confusion matrix"
-    order, out = np.argsort(own, kind="stable"), []
-    for true in range(classes):
-        for answer in range(classes):
-            cell = order[(labels[order] == true) & (said[order] == answer)]
-            out += cell[:50].tolist()
-    return out
+    "Find the rows of each cell of the confusion matrix, cell by cell"
+    order = np.argsort(own, kind="stable")
+    rows = pd.DataFrame(dict(row=order, cell=labels[order] * classes + said[order]))
+    return rows.groupby("cell").head(50).sort_values("cell", kind="stable")["row"].tolist()
 
 # %% ../../nbs/6_run/09_tested.ipynb #a39356fd
 def _driving_words(

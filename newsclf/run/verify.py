@@ -8,7 +8,7 @@ __all__ = ['verify_folder']
 # %% ../../nbs/6_run/31_verify.ipynb #65b2a76a
 from ..core.config import UserError
 from ..core.rows import as_row
-from ..core.storage import check_files, listed_files, read_sealed_json, user_path
+from ..core.storage import check_files, listed_files, user_path
 from ..model.classifier import new_classifier
 from ..model.folders import open_folder
 from ..model.saved import SavedFacts, check_classifier
@@ -68,25 +68,35 @@ def _verify_run(
     path, # A finished run
 )->list[str]: # What was verified, in words
     "Verify a finished run by its manifest"
-    files = listed_files(read_sealed_json(path / "manifest.json")["files"])
+    files = listed_files(path / "manifest.json")
     check_files(path, files, ("manifest.json", "checkpoints/"), more=True)
     size = sum(f.size for f in files.values()) / 2**20
     listed = as_row("run", f"{len(files)} files, {size:,.1f} MB, checksums verified")
     return [*_promoted_rows(path), listed, *_verify_model(path / "model")]
 
+# %% ../../nbs/6_run/31_verify.ipynb #76724655
+def _runs_in(
+    path, # Any folder
+)->list: # The promoted one first, then by name
+    "Find the runs in a folder, finished or with a checkpoint; `UserError` for a wrong mark"
+    first = promoted_run(path)
+    finished = {p.parent for p in path.glob("*/manifest.json")}
+    begun = {p for p in path.iterdir() if p.is_dir() and list_checkpoints(p / "checkpoints")}
+    return sorted(finished | begun, key=lambda run: (run != first, run.name))
+
 # %% ../../nbs/6_run/31_verify.ipynb #496e8b80
 def verify_folder(
-    path, # A run, a folder with a promoted one, a checkpoint or a model
+    path, # A run, a checkpoint, a folder of them, or a model
 )->list[str]: # What was verified, in words
     "Verify a folder to the last bit; `UserError` names the first bad file"
     path = user_path(path)
     if not path.is_dir():
         do = "Give a run, a checkpoint or a model; newsclf runs lists the runs"
         raise UserError("no such folder", where=str(path), do=do)
-    if run := promoted_run(path):
-        return _verify_run(run)
     if (path / "manifest.json").exists():
         return _verify_run(path)
+    if runs := _runs_in(path):
+        return [line for run in runs for line in [as_row("name", run.name), *verify_folder(run)]]
     if path.name.startswith("step-") or (path / "state.json").exists():
         return _verify_checkpoint(path)
     if found := list_checkpoints(path) or list_checkpoints(path / "checkpoints"):

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from ..core.config import UserError
 from ..core.machine import process_rank
 from ..core.storage import atomic_path, check_seal, seal_folder
-from ..core.values import from_json
+from ..core.values import check_format, object_in
 from .history import Best
 
 # %% ../../nbs/3_train/20_checkpoint.ipynb #fd1c1617
@@ -122,11 +122,13 @@ def _read_state(
     path:Path, # A checkpoint
 )->CheckpointState:
     "Read a checkpoint's state.json; `UserError` for one of a newer format"
-    found = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    if found.get("format", 0) > _FORMAT:
-        newer, known = f"a checkpoint of format {found['format']}", f"format {_FORMAT} or older"
-        raise UserError(newer, known, str(path), "Install a newer newsclf")
-    return from_json(CheckpointState, found)
+    name = path / "state.json"
+    try:
+        found = json.loads(name.read_text(encoding="utf-8"))
+    except ValueError as e:
+        raise UserError(f"state.json is damaged ({e})", where=str(path)) from None
+    check_format(found, _FORMAT, name)
+    return object_in(CheckpointState, found, name)
 
 # %% ../../nbs/3_train/20_checkpoint.ipynb #2d012c78
 def check_checkpoint(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import eager_mask
 
 from ..model.folders import quiet_loading
@@ -54,8 +54,8 @@ class _FastDropout(nn.Dropout):
 def _fast_attention(
     module, # The attention layer
     query, # (rows, heads, queries, size)
-    key, # (rows, heads, tokens, size)
-    value, # (rows, heads, tokens, size)
+    key, # (rows, heads, tokens, size); EuroBERT has fewer heads here, each for several queries
+    value, # Likewise
     attention_mask, # Added to the scores; None where nothing is padded
     scaling=None, # Of the scores; None for one over the root of size
     dropout:float=0.0, # Fraction of the weights dropped
@@ -65,6 +65,7 @@ def _fast_attention(
     if not dropout:
         given = module, query, key, value, attention_mask
         return sdpa_attention_forward(*given, scaling=scaling, **kwargs)
+    key, value = (repeat_kv(x, query.shape[1] // x.shape[1]) for x in (key, value))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     scores = query @ key.transpose(2, 3) * scale
     if attention_mask is not None:

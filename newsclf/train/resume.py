@@ -286,6 +286,8 @@ def resume_rest(
     "Restore early stopping and the history"
     lines, kept, best = begin.path / HISTORY, begin.path / "best.safetensors", trainer.best
     if not process_rank()[0] and lines.exists():
+        if not trainer.history.path.exists():
+            trainer.keep.say("note: history.jsonl was lost; the checkpoint has its lines")
         write_text(trainer.history.path, lines.read_text(encoding="utf-8"))
     best.best, best.since = begin.state.best, begin.state.since
     best.kept = load_tensors(kept) if kept.exists() else None

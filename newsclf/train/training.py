@@ -18,7 +18,8 @@ from newsclf.train.session import (
     session_result,
 )
 
-from .batches import LengthSampler
+from ..core.machine import process_rank
+from .batches import LengthSampler, with_blank
 from .checkpoint import Checkpoints
 from .length import choose_steps
 from .losses import class_weights, loss_function
@@ -26,13 +27,25 @@ from .more_options import Training, training_arguments
 from .trainer import FastTrainer
 
 # %% ../../nbs/3_train/00_training.ipynb #0a0e4469
+def _rows_in_order(
+    training:Training, # Its model on its device
+    session:Session, # From `open_session`
+)->tuple: # Rows, and their `LengthSampler`
+    "Give the training rows and their order; several processes may need a blank row"
+    cfg, rows = training.cfg, training.tokens["train"]
+    order = session.lengths, cfg.batch_size, cfg.seed
+    if process_rank()[1] == 1:
+        return rows, LengthSampler(*order)
+    return with_blank(rows), LengthSampler(*order, cfg.batch_size // session.parts)
+
 def _pieces(
     training:Training, # Its model on its device
     session:Session, # From `open_session`
 )->dict: # Arguments of a trainer
     "Collect what a trainer is made of"
-    cfg, rows = training.cfg, training.tokens["train"]
-    weights = class_weights(cfg.class_weights, training.names, rows["label"][:])
+    cfg, labels = training.cfg, training.tokens["train"]["label"][:]
+    weights = class_weights(cfg.class_weights, training.names, labels)
+    rows, sampler = _rows_in_order(training, session)
     return dict(
         train_dataset=rows,
         eval_dataset=training.tokens["validation"],
@@ -40,7 +53,7 @@ def _pieces(
         compute_metrics=training.compute_metrics,
         processing_class=training.tokenizer,
         compute_loss_func=loss_function(weights, cfg.label_smoothing),
-        sampler=LengthSampler(session.lengths, cfg.batch_size, cfg.seed),
+        sampler=sampler,
         masters=session.masters,
         lines=training.lines,
     )
