@@ -58,7 +58,8 @@ def _too_alike(
     "Say that a test shares its rows with the validation"
     if not own:
         found = f"{rows} validation row{'s' * (rows != 1)}"
-        return UserError(found, "at least 2", do="Add rows for validation")
+        do = "Add rows, or hold out more of them for validation: --validation-size 0.4"
+        return UserError(found, "at least 2", do=do)
     found = f"{own:,} of {rows:,} validation rows are test rows, too"
     do = "Take the test's rows out of the others, or hold another test out: --test-split train"
     return UserError(found, do=do)
