@@ -643,6 +643,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'newsclf.data.faults._headerless_fault': ( '1_data/faults.html#_headerless_fault',
                                                                                 'newsclf/data/faults.py'),
                                      'newsclf.data.faults._key_faults': ('1_data/faults.html#_key_faults', 'newsclf/data/faults.py'),
+                                     'newsclf.data.faults._meant_columns': ('1_data/faults.html#_meant_columns', 'newsclf/data/faults.py'),
                                      'newsclf.data.faults._missing_fault': ('1_data/faults.html#_missing_fault', 'newsclf/data/faults.py'),
                                      'newsclf.data.faults._name_fault': ('1_data/faults.html#_name_fault', 'newsclf/data/faults.py'),
                                      'newsclf.data.faults._name_flags': ('1_data/faults.html#_name_flags', 'newsclf/data/faults.py'),

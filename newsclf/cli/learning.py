@@ -252,11 +252,9 @@ def _training_rows(
     try:
         found = training_check(cfg)
     except UserError as e:
-        if cfg.text or not e.do.startswith("Name the columns: "):
+        if cfg.text or not e.settings:
             raise
-        words = shlex.split(e.do.removeprefix("Name the columns: ").partition(". ")[0])
-        named = dict(zip((w.strip("-") for w in words[::2]), words[1::2], strict=True))
-        return None, [as_row("training", f"{e.found}. {e.do}")], replace(cfg, **named)
+        return None, [as_row("training", f"{e.found}. {e.do}")], replace(cfg, **e.settings)
     if found is None:
         told = "no column with the class; predict reads this table"
         return None, [as_row("training", told)], cfg

@@ -37,8 +37,10 @@ class UserError(ValueError):
         expected:str="", # What should have been there
         where:str="", # File, with the line if there is one
         do:str="", # The next step
+        settings:dict[str, str]|None=None, # Those that `do` names, for a program to use
     ):
         self.found, self.expected, self.where, self.do = found, expected, where, do
+        self.settings = settings or {}
         head = f"{where}: {found}" if where else found
         if expected:
             head += f"; expected {expected}"

@@ -10,7 +10,7 @@ import codecs
 import json
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .encodings import is_narrow
@@ -23,6 +23,7 @@ class Fault:
     found: str # In words
     flag: str = "" # Flag that reads it
     do: str = "" # Next step, where no flag does
+    columns: dict[str, str] = field(default_factory=dict) # That `do` names, by their settings
 
 # %% ../../nbs/1_data/13_content.ipynb #1f29ea61
 def _wide(

@@ -161,16 +161,20 @@ def _guess_columns(
     return texts, label[0] if label else ""
 
 # %% ../../nbs/1_data/13_faults.ipynb #325dd811
-def _name_flags(
+def _meant_columns(
     texts:Sequence[str], # Columns of the text
     label:str, # Column of the class
     labelled:bool, # Does the command need a class?
-)->str: # Empty where a column is not known
+)->dict[str, str]: # By their settings; empty where one is not known
+    "Name the columns that may be meant"
+    columns = dict(text=",".join(texts)) | (dict(label=label) if labelled else {})
+    return columns if all(columns.values()) else {}
+
+def _name_flags(
+    columns:dict[str, str], # By their settings
+)->str:
     "Write the flags that name columns"
-    if not texts or (labelled and not label):
-        return ""
-    flags = f"--text {shlex.quote(','.join(texts))}"
-    return flags + (f" --label {shlex.quote(label)}" if labelled else "")
+    return " ".join(f"--{name} {shlex.quote(value)}" for name, value in columns.items())
 
 # %% ../../nbs/1_data/13_faults.ipynb #47916018
 def _spread_classes(
@@ -206,9 +210,9 @@ def _missing_fault(
         label = next(n for n in names if repr(n) in close)
     elif close.startswith("Did you"):
         return Fault(found, do=close)
-    flags = _name_flags(texts, label, bool(table.label))
-    if flags:
-        return Fault(found, do=f"Name the columns: {flags}")
+    columns = _meant_columns(texts, label, bool(table.label))
+    if columns:
+        return Fault(found, do=f"Name the columns: {_name_flags(columns)}", columns=columns)
     what = "--label" if missing == [table.label] else "--text"
     return Fault(found, do=f"Name the right column with {what}, or add one to the file")
 
@@ -223,7 +227,7 @@ def _headerless_fault(
     width = len(rows[0])
     rows = [row for row in rows if len(row) == width]
     texts, label = _guess_columns([str(i) for i in range(1, width + 1)], rows)
-    flags = _name_flags(texts, label, labelled)
+    flags = _name_flags(_meant_columns(texts, label, labelled))
     found = "the first line is a row, not the names of the columns"
     return Fault(found, f"--no-header {flags}".strip())
 
@@ -341,7 +345,9 @@ def diagnose(
     flags = " ".join(fault.flag for fault in faults if fault.flag)
     steps = [fault.do for fault in faults if fault.do] + ([f"Add {flags}"] if flags else [])
     found = "; ".join(fault.found for fault in faults)
-    return UserError(found, where=str(file.path), do=". ".join(steps)) if faults else None
+    columns = {name: value for fault in faults for name, value in fault.columns.items()}
+    do = ". ".join(steps)
+    return UserError(found, where=str(file.path), do=do, settings=columns) if faults else None
 
 # %% ../../nbs/1_data/13_faults.ipynb #558f0f82
 _FASTTEXT = (
