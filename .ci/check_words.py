@@ -74,7 +74,7 @@ def faults(place: str, line: int, text: str) -> list:
 def in_page(page) -> list:
     "Findings in markdown, strings and comments of a page"
     bad = []
-    for cell in page.cells:
+    for cell in [] if page.name.startswith("8_learn") else page.cells:  # readers answer
         texts = said(cell.source) if cell.kind == "code" else [(1, cell.source)]
         for line, text in texts:
             bad += faults(str(cell), line, text)

@@ -25,7 +25,7 @@ from ..core.storage import SCRATCH
 from ..core.terminal import check_said, open_outlets, two_interrupts
 from .answering import export, predict
 from .judging import compare, evaluate
-from .learning import audit, check, holdout, train
+from .learning import audit, check_command, holdout, train
 from .settings import add_command
 from .speed import bench_answering, bench_training
 from .upkeep import doctor, fetch, runs, verify
@@ -62,8 +62,10 @@ def _common(
     pass
 
 # %% ../../nbs/9_cli/00_main.ipynb #d9f94227
+add_command(app, train)
+add_command(app, check_command, "check")
 for _command in (
-    *(train, check, audit, holdout, predict, evaluate, export, compare),
+    *(audit, holdout, predict, evaluate, export, compare),
     *(fetch, runs, verify, doctor),
 ):
     add_command(app, _command, answers=_command is predict)
