@@ -33,12 +33,12 @@ def _escape(
 class Outlet(io.TextIOWrapper):
     "A stream that cannot control a terminal, and does not fail when nobody reads it"
 
-    tamed:Callable[[str], str] = str # Makes a text harmless; for terminals
+    tamed:Callable[[str], str]|None = None # Makes a text harmless; for terminals
     lost:OSError|None = None # Why it could not be written
 
     def write(self, text):
         try:
-            super().write(self.tamed(text))
+            super().write(self.tamed(text) if self.tamed else text)
         except OSError as e:
             self._lose(e)
         return len(text)
@@ -85,7 +85,7 @@ def _outlet(
 )->Outlet:
     "Make an outlet, which shows each line when it is written"
     made = Outlet(raw, encoding=encoding, errors=_ESCAPES, line_buffering=True)
-    made.tamed = tamed if made.isatty() else str
+    made.tamed = tamed if made.isatty() else None
     return made
 
 # %% ../../nbs/0_core/45_terminal.ipynb #b93880ca
