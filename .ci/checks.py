@@ -21,6 +21,10 @@ if there is one, or if there was less to look at than expected.
     links         links, addresses, downloads, pictures and the search of the built book
     exporting     no cell rewrites the package
     alone         imports of cells that are not exported stand alone in them
+    exercises     every solution of a tutorial's exercises passes, no empty answer does
+    spanish       every tutorial in Spanish: the same code, no text left behind
+    translated PAGE…  the Spanish text of these pages is up to date: take over the outputs of
+                  the English page, and remember its cells
     flagged FLAG  print the pages that have cells with this flag
     record PAGE…  remember the code of pages whose outputs are fresh, in nbs/outputs.json
 
@@ -34,10 +38,12 @@ Never record a page that was not run: the list is what says that its outputs are
 """
 import sys
 
+import check_exercises
 import check_kernel
 import check_modules
 import check_notebooks
 import check_site
+import check_spanish
 import check_tools
 import check_words
 
@@ -50,7 +56,8 @@ CHECKS = dict(
     flagged=check_notebooks.flagged,
     count=check_notebooks.count, links=check_site.links,
     kernel=check_kernel.kernel, lint=check_tools.lint, types=check_tools.types,
-    words=check_words.words)
+    words=check_words.words, exercises=check_exercises.exercises,
+    spanish=check_spanish.spanish, translated=check_spanish.translated)
 
 
 def main(name: str = "", *args: str) -> int:

@@ -14,8 +14,8 @@ PROC = ROOT/"_proc"
 TITLES = {
     "tutorials": "Tutorials", "chapters": "", "explanations": "Explanations", "core": "Core",
     "data": "Data", "model": "Model", "train": "Training", "evaluate": "Evaluation",
-    "predict": "Prediction", "run": "Runs", "serve": "Serving", "cli": "Command line",
-    "es": "En español"}
+    "predict": "Prediction", "run": "Runs", "serve": "Serving", "learn": "Exercises",
+    "cli": "Command line", "es": "En español"}
 
 
 def mend(text: str, depth: int) -> str:

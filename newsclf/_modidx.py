@@ -1400,6 +1400,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                               'newsclf/learn/exercises.py'),
                                          'newsclf.learn.exercises._judge': ('8_learn/exercises.html#_judge', 'newsclf/learn/exercises.py'),
                                          'newsclf.learn.exercises.check': ('8_learn/exercises.html#check', 'newsclf/learn/exercises.py'),
+                                         'newsclf.learn.exercises.in_spanish': ( '8_learn/exercises.html#in_spanish',
+                                                                                 'newsclf/learn/exercises.py'),
                                          'newsclf.learn.exercises.is_empty': ( '8_learn/exercises.html#is_empty',
                                                                                'newsclf/learn/exercises.py'),
                                          'newsclf.learn.exercises.mark': ('8_learn/exercises.html#mark', 'newsclf/learn/exercises.py'),

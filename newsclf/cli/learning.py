@@ -194,12 +194,12 @@ def _check_table(
     found, # From `training_check`
 )->Table: # The rows that a training would set aside are set aside
     "Read a table to its end"
-    from newsclf.data.tables import check_command
+    from newsclf.data.tables import check_file
 
     refused = {row.line: row.reason for row in found.quarantined} if found else {}
     form = dict(encoding=cfg.encoding, delimiter=cfg.delimiter, quotes=not cfg.no_quotes)
     bad = dict(bad_rows=cfg.bad_rows, max_bad_rows=cfg.max_bad_rows)
-    return check_command(cfg.data, write, not cfg.no_header, refused, **form, **bad)
+    return check_file(cfg.data, write, not cfg.no_header, refused, **form, **bad)
 
 # %% ../../nbs/9_cli/20_learning.ipynb #aec05ef3
 def _next_step(
@@ -229,7 +229,7 @@ def _told_rows(rows:list[Rejected])->list[dict]:
     return [dict(file=row.source, line=row.line, reason=row.reason) for row in rows]
 
 def _check_json(
-    table:Table | None, # From `check_command`; None for a data set that is no table
+    table:Table | None, # From `check_file`; None for a data set that is no table
     found, # From `training_check`
 )->dict: # Without the text of a row
     "Say in JSON what a table is, and what a training would find"
