@@ -4,7 +4,8 @@ python nbs/explanations/measure_alterations.py [--number 40] [--seed 21] [--jobs
 
 An alteration turns a comparison or an operator, moves a constant, negates a condition or drops a
 statement, in a copy of the project. It is noticed if the cells of its page fail, or take longer
-than LIMIT seconds. Exit code 1 if fewer than nine in ten are noticed.
+than LIMIT seconds. Exit code 1 if fewer than nine in ten are noticed. figures/alterations.json is
+written after each; with --at, what is tried again is added there and the first verdict stays.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from queue import Queue
 from newsclf.core.provenance import circumstances
 
 ROOT = Path(__file__).resolve().parents[2]
+STORED = ROOT / "nbs/explanations/figures/alterations.json"
 LIMIT = 900
 OTHER = {
     "==": "!=", "!=": "==", "<": "<=", "<=": "<", ">": ">=", ">=": ">",
@@ -173,8 +175,8 @@ def run_page(folder: Path, page: str) -> str:
     "Run the cells of a page; empty if nothing failed"
     own = dict(PYTHONPATH=str(folder), HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TQDM_DISABLE="1")
     own |= dict(NEWSCLF_STATE=str(folder / "state"), NEWSCLF_CACHE=str(folder / "cache"))
-    command = [sys.executable, "-c", "from nbdev.test import nbdev_test; nbdev_test()"]
-    call = [*command, "--path", page, "--n_workers", "0"]
+    command = str(Path(sys.executable).with_name("nbdev_test"))
+    call = [command, "--path", page, "--n_workers", "0"]
     try:
         done = subprocess.run(
             call, cwd=folder, env=os.environ | own, capture_output=True, text=True, timeout=LIMIT
@@ -185,6 +187,21 @@ def run_page(folder: Path, page: str) -> str:
         return ""
     said = [x for x in (done.stdout + done.stderr).splitlines() if "Error" in x]
     return said[-1].strip()[:120] if said else "failed"
+
+
+def store(record: dict, results: list[dict]) -> None:
+    "Write what was found so far"
+    counts = dict(noticed=sum(r["noticed"] for r in results), of=len(results))
+    STORED.write_text(json.dumps(record | counts | dict(alterations=results), indent=1) + "\n")
+
+
+def tried_again(result: dict) -> None:
+    "Add what the page notices now to what it noticed at first"
+    stored = json.loads(STORED.read_text())
+    for first in stored["alterations"]:
+        if first["number"] == result["number"] and first["line"] == result["line"]:
+            first |= dict(noticed_now=result["noticed"], said_now=result["said"])
+    STORED.write_text(json.dumps(stored, indent=1) + "\n")
 
 
 def main() -> int:
@@ -211,22 +228,21 @@ def main() -> int:
             restore(folder, one)
             folders.put(folder)
 
-    results = []
+    results, record = [], circumstances() | dict(seed=given.seed)
     with ThreadPoolExecutor(given.jobs) as pool:
         tried = pool.map(try_one, [d[1] for d in drawn]) if not given.list else [""] * len(drawn)
         for (number, one), said in zip(drawn, tried, strict=True):
             verdict = "drawn" if given.list else "noticed" if said else "NOT NOTICED"
             print(f"{number:>2} {verdict:<12} {one.page} #{one.cell}")
             print(f"{'':<16}{one.line}\n{'':<16}-> {one.new!r}   {said}", flush=True)
-            results.append(asdict(one) | dict(noticed=bool(said), said=said))
-    if given.list:
-        return 0
+            results.append(asdict(one) | dict(number=number, noticed=bool(said), said=said))
+            if given.at and not given.list:
+                tried_again(results[-1])
+            elif not given.list:
+                store(record, results)
     noticed = sum(r["noticed"] for r in results)
-    print(f"{noticed} of {len(results)} noticed")
-    record = dict(seed=given.seed, noticed=noticed, of=len(results), alterations=results)
-    stored = circumstances() | record
-    (ROOT / "nbs/explanations/figures/alterations.json").write_text(json.dumps(stored, indent=1))
-    return int(noticed < 0.9 * len(results))
+    print(f"{noticed} of {len(results)} noticed" if not given.list else f"{len(results)} drawn")
+    return int(not given.list and noticed < 0.9 * len(results))
 
 
 if __name__ == "__main__":
