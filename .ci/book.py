@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/"nbs"
 PACKAGE = ROOT/"newsclf"
+SPANISH = "tutorials/es" # The folder of the Spanish edition
 
 
 def no_number(name: str) -> str:
@@ -19,6 +20,28 @@ def no_number(name: str) -> str:
 def address(page: str) -> str:
     "`1_data/10_tables.ipynb` is found at `data/tables.ipynb`: no part keeps its number"
     return "/".join(map(no_number, page.split("/")))
+
+
+def language(page: str) -> str:
+    "The language that a page is written in: its folder says it"
+    return "es" if page.startswith(SPANISH + "/") else "en"
+
+
+def other_edition(page: str) -> str:
+    "The name of the same page in the other language; nothing where the book has only one"
+    folder, _, file = page.rpartition("/")
+    if folder == SPANISH:
+        name = file if file == "index.ipynb" else f"tutorials/{file}"
+    elif folder in ("", "tutorials"):
+        name = f"{SPANISH}/{file}"
+    else:
+        return ""
+    return name if (NBS/name).exists() else ""
+
+
+def to_html(page: str) -> str:
+    "The address of a page on the site: `tutorials/01_first_model.ipynb` is first_model.html there"
+    return address(page).replace(".ipynb", ".html")
 
 
 @dataclass(frozen=True)

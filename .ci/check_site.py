@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from book import ROOT, address, pages
+from book import ROOT, address, language, other_edition, pages, to_html
 from search_index import read_index
 
 DOCS = ROOT/"_docs"
@@ -22,6 +22,7 @@ class Html(HTMLParser):
         super().__init__()
         self.links, self.loads, self.ids, self.refresh = [], [], set(), ""
         self.downloads, self.untold, self.pictures, self.sums = {}, [], 0, []
+        self.lang, self.editions = "", {}
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -31,6 +32,10 @@ class Html(HTMLParser):
         self.links += found
         if tag not in ("a", "link") or attrs.get("rel") in ("stylesheet", "icon", "preload"):
             self.loads += found
+        if tag == "html":
+            self.lang = attrs.get("lang", "")
+        if attrs.get("rel") == "alternate":
+            self.editions[attrs["href"]] = attrs.get("hreflang")
         if "download" in attrs:
             self.downloads[attrs["href"]] = attrs["download"]
         if tag in ("img", "svg"):
@@ -104,7 +109,7 @@ def redirect_faults(html: dict) -> list:
 def page_faults(html: dict) -> list:
     "Each notebook is a page, at an address without numbers, and the side bar leads to it"
     bad, index = [], html.get(DOCS/"index.html")
-    expected = {DOCS/address(p.name).replace(".ipynb", ".html"): p.name for p in pages()}
+    expected = {DOCS/to_html(p.name): p.name for p in pages()}
     bad += [f"{name}: {path.relative_to(DOCS)} was not made"
             for path, name in expected.items() if path not in html or html[path].refresh]
     numbered = [p.relative_to(DOCS).as_posix() for p in html if not html[p].refresh]
@@ -130,6 +135,25 @@ def download_faults(html: dict) -> list:
     return bad
 
 
+def edition_faults(html: dict) -> list:
+    "Each page says its language, and leads to the same page in the other one, where there is one"
+    bad = []
+    for page in pages():
+        path, twin = DOCS/to_html(page.name), other_edition(page.name)
+        built = html.get(path)
+        if built is None:
+            continue # said elsewhere
+        if built.lang != language(page.name):
+            bad.append(f"{page.name}: its page says that it is in {built.lang or 'no language'}")
+        found = {target_of(k, path): code for k, code in built.editions.items()}
+        if found != ({DOCS/to_html(twin): language(twin)} if twin else {}):
+            bad.append(f"{page.name}: its page leads to {built.editions or 'no other language'}; "
+                       f"expected {twin or 'none'}")
+    print(f"{sum(language(p.name) == 'es' for p in pages())} pages in Spanish, "
+          f"{sum(bool(p.editions) for p in html.values())} lead to another language")
+    return bad
+
+
 def picture_faults(html: dict) -> list:
     "A picture has a text for those who cannot see it, and no table has checksums"
     bad = [f"{path.relative_to(DOCS)}: no text for {tag}"
@@ -150,7 +174,7 @@ def search_faults(html: dict) -> list:
         bad += [f"search: {entry['href']}: code, not a sentence: {s[:60]}"
                 for s in entry["sentences"] if CODE.search(s)]
     found = {e["href"] for e in index if e["page"] and e["sentences"]}
-    expected = {address(p.name).replace(".ipynb", ".html") for p in pages()}
+    expected = {to_html(p.name) for p in pages()}
     bad += [f"search: {name} is not in it" for name in sorted(expected - found)]
     said = [s.lower() for e in index for s in e["sentences"] if e["section"]]
     bad += [f"search: no sentence has {w!r}" for w in SEARCHED if not any(w in s for s in said)]
@@ -168,7 +192,8 @@ def links() -> list:
         faults = [(k, link_fault(k, path, html)) for k in inner]
         bad += [f"{path.relative_to(DOCS)}: {k} {fault}" for k, fault in faults if fault]
     bad += loads_from_outside(html) + redirect_faults(html) + page_faults(html)
-    bad += download_faults(html) + picture_faults(html) + search_faults(html)
+    bad += download_faults(html) + edition_faults(html)
+    bad += picture_faults(html) + search_faults(html)
     sends = sum(bool(p.refresh) for p in html.values())
     print(f"{seen} links on {len(html) - sends} pages made from {len(pages())} notebooks; "
           f"{sends} old addresses")

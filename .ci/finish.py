@@ -1,14 +1,16 @@
-"""Finish the built site in _docs: each page gets its notebook to download, the search an index of
-sentences, pictures a text, and the side bar buttons that a keyboard reaches."""
+"""Finish the built site in _docs: each page gets its notebook to download, a Spanish page a frame
+in Spanish, the search an index of sentences, pictures a text, and the side bar buttons that a
+keyboard reaches."""
 import html
 import posixpath
 import re
 import shutil
 import sys
 
-from book import ROOT, address, pages
+from book import ROOT, SPANISH, address, language, other_edition, pages, to_html
 from pages import TITLES
 from search_index import write_index
+from spanish import FOLDS, WORDS, in_spanish
 
 DOCS = ROOT/"_docs"
 SEARCH_RESULTS = 'class="book-results" role="region" aria-label="Search results" hidden'
@@ -25,6 +27,7 @@ EVERYWHERE = {
     r'(<a class="sidebar-item-toggle[^>]*) role="navigation"([^>]*) aria-label="Toggle section">':
         r'\1\2 aria-hidden="true">',
     r'<nav id="quarto-sidebar"': '<nav id="quarto-sidebar" aria-label="All pages"',
+    r'<nav class="page-navigation"': '<nav class="page-navigation" aria-label="Next pages"',
 }
 # Only where there is something to mend
 SOMEWHERE = {
@@ -32,7 +35,11 @@ SOMEWHERE = {
     r'(<img [^>]*src="([^"]*)images/home\.svg"[^>]*>)':
         r'<picture><source media="(max-width: 600px)" srcset="\2images/home-narrow.svg">\1'
         r'</picture>',
+    r'(<div class="nav-page nav-page-previous"><a [^>]*>)': r'\1<span>Previous</span>',
+    r'(<div class="nav-page nav-page-next"><a [^>]*>)': r'\1<span>Next</span>',
 }
+NEXT = re.compile(r'(<div class="nav-page [^>]*>)<a href="([^"]*)".*?</a>')
+FOLD = re.compile(r"<details>\s*<summary>([^<]+)</summary>") # `<details>` in a text of a page
 
 
 def mend(text: str, name: str) -> str:
@@ -43,14 +50,40 @@ def mend(text: str, name: str) -> str:
             sys.exit(f"{name}: smalldocs no longer writes {old}")
     for old, new in SOMEWHERE.items():
         text = re.sub(old, new, text)
-    return text
+    return FOLD.sub(fold, text)
 
 
-def with_download(text: str, name: str, file: str) -> str:
-    "The page with a link to its notebook below its title; `file` is what it is saved as"
+def fold(found: re.Match) -> str:
+    "A fold of a page, with its kind as a class: hint, solution or answer"
+    kind = FOLDS.get(found[1].strip(), "")
+    return f'<details class="{f"fold {kind}".strip()}"><summary>{found[1]}</summary>'
+
+
+def within_edition(text: str, name: str) -> str:
+    "The page without a link to a next page that is in another language"
+    def kept(found: re.Match) -> str:
+        to = posixpath.normpath(posixpath.join(posixpath.dirname(name), found[2]))
+        return found[0] if language(to) == language(name) else found[1]
+    return NEXT.sub(kept, text)
+
+
+def edition(page) -> str:
+    "The link to the same page in the other language, or nothing"
+    twin = other_edition(page.name)
+    if not twin:
+        return ""
+    here = posixpath.dirname(to_html(page.name)) or "."
+    to, code = posixpath.relpath(to_html(twin), here), language(twin)
+    name = {"en": "English", "es": "Español"}[code]
+    return f'<a href="{to}" lang="{code}" hreflang="{code}" rel="alternate">{name}</a>'
+
+
+def with_links(text: str, page) -> str:
+    "The page with links below its title: its notebook, and the other edition"
+    name, file = to_html(page.name), html.escape(page.path.name)
     link = html.escape(posixpath.basename(name).replace(".html", ".ipynb"))
-    line = (f'<p class="download"><a href="{link}" download="{html.escape(file)}">'
-            f"Download this notebook</a></p>")
+    notebook = f'<a href="{link}" download="{file}">Notebook</a>'
+    line = f'<p class="page-links">{notebook}{edition(page)}</p>'
     at = text.find("</header>", text.find('id="title-block-header"'))
     if at < 0:
         sys.exit(f"{name}: has no title block")
@@ -58,12 +91,15 @@ def with_download(text: str, name: str, file: str) -> str:
 
 
 def main() -> None:
-    index = write_index(TITLES)
+    index = write_index({**TITLES, SPANISH: WORDS["Tutorials"]})
     for page in pages():
-        name = address(page.name).replace(".ipynb", ".html")
+        name = to_html(page.name)
         shutil.copyfile(page.path, DOCS/address(page.name))
         text = mend((DOCS/name).read_text(encoding="utf-8"), name)
-        text = with_download(text, name, page.path.name)
+        text = within_edition(text, name)
+        text = with_links(text, page)
+        if language(page.name) == "es":
+            text = in_spanish(text, name)
         for module in page.exports_to: # which file the code of this page becomes
             file = module.replace(".", "/") + ".py"
             text = text.replace("<summary>Exported source<", f"<summary>{file}<")

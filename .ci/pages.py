@@ -7,7 +7,7 @@ import sys
 
 import yaml
 
-from book import NBS, ROOT, address, no_number, pages
+from book import NBS, ROOT, SPANISH, address, language, no_number, pages
 
 PROC = ROOT/"_proc"
 # Titles in the side bar, in its order; the chapters stand where `chapters` is, by their numbers
@@ -52,11 +52,20 @@ def heading_only(cell: dict) -> dict:
     return cell
 
 
+def front_matter(cell: dict, name: str) -> dict:
+    "The first cell of a processed page, with the language that its folder says"
+    told = {"lang": "es", "toc-title": "En esta página"} if language(name) == "es" else {}
+    fields = yaml.safe_load("".join(cell["source"]).strip().strip("-")) | told
+    text = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    return {**cell, "source": f"---\n{text}---\n"}
+
+
 def finish(path, name: str) -> None:
     "One processed notebook, from its numbered name to its address"
     nb = json.loads(path.read_text(encoding="utf-8"))
     full = [c for c in nb["cells"] if "".join(c["source"]).strip()]
-    nb["cells"] = [mend_cell(c, name.count("/")) for c in full]
+    cells = [mend_cell(c, name.count("/")) for c in full]
+    nb["cells"] = [front_matter(cells[0], name), *cells[1:]]
     target = PROC/address(name)
     path.unlink()
     if target.exists():
@@ -68,17 +77,22 @@ def finish(path, name: str) -> None:
 def order(folder: str) -> tuple:
     "Where a folder stands in the side bar"
     places = list(TITLES)
-    top = folder.split("/")[0]
+    top = "es" if folder == SPANISH else folder.split("/")[0]
     kind = "chapters" if re.match(r"\d", top) else top
     return (places.index(kind) if kind in places else len(places)), folder
 
 
+def sections(folder: str, below: dict) -> list:
+    """What the side bar shows in a folder: its pages, then its folders. The Spanish edition,
+    an edition of the whole book, is no part of another folder there."""
+    inner = [f for f in sorted(below, key=order)
+             if f and folder == ("" if f == SPANISH else f.rpartition("/")[0])]
+    return below[folder] + [section(f, below) for f in inner]
+
+
 def section(folder: str, below: dict) -> dict:
-    "A folder of the side bar: its pages, then its folders"
     name = no_number(folder.rpartition("/")[2])
-    inner = [f for f in sorted(below, key=order) if f.rpartition("/")[0] == folder]
-    title = TITLES.get(name) or name.capitalize()
-    return {"section": title, "contents": below[folder] + [section(f, below) for f in inner]}
+    return {"section": TITLES.get(name) or name.capitalize(), "contents": sections(folder, below)}
 
 
 def side_bar(names: list) -> dict:
@@ -89,9 +103,9 @@ def side_bar(names: list) -> dict:
         parts = folder.split("/")
         for n in range(1, len(parts) + 1):
             below.setdefault("/".join(parts[:n]), [])
-        below[folder].append(address(name))
-    sections = [section(f, below) for f in sorted(below, key=order) if f and "/" not in f]
-    return {"website": {"sidebar": {"contents": below[""] + sections}}}
+        first = name.endswith("/index.ipynb") # of its folder
+        below[folder].insert(0 if first else len(below[folder]), address(name))
+    return {"website": {"sidebar": {"contents": sections("", below)}}}
 
 
 def main() -> None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
-from book import ROOT, address, pages
+from book import ROOT, language, other_edition, pages, to_html
 
 DOCS = ROOT/"_docs"
 HEADINGS = ("h2", "h3", "h4", "h5", "h6")
-SILENT = ("pre", "table", "style", "script", "summary", "button", "svg", "nav") # no prose in them
+# No prose in them; a fold is closed, and what stands in it is for those who open it
+SILENT = ("pre", "table", "style", "script", "details", "button", "svg", "nav")
 BLOCKS = ("p", "li", "ul", "ol", "div", "section", "figcaption", "dd", "dt", "main")
 NAME = "window.searchIndex = "
 
@@ -77,7 +78,7 @@ class Prose(HTMLParser):
 
 def sentences(text: str) -> list:
     "A paragraph, sentence by sentence"
-    return re.split(r"(?<=[.!?])[\"”’)]*\s+(?=[A-Z0-9“\"(\[])", text)
+    return re.split(r"(?<=[.!?])[\"”’)]*\s+(?=[A-ZÁÉÍÓÚÑ¿¡«0-9“\"(\[])", text)
 
 
 def docstring(name: str, sources: list) -> str:
@@ -108,12 +109,18 @@ def entries(path: Path, chapter: str) -> list:
 
 
 def write_index(titles: dict) -> list:
-    "Write search-index.js from the built pages; folder to its title in `titles`"
+    """Write search-index.js from the built pages; folder to its title in `titles`. The language
+    stands only where it is not English; `twin` marks what is there in Spanish too."""
     found = []
     for page in pages():
-        name = address(page.name).replace(".ipynb", ".html")
+        name, own = to_html(page.name), {}
         folder = name.rpartition("/")[0]
-        found += entries(DOCS/name, titles.get(folder) or folder.capitalize())
+        if language(page.name) != "en":
+            own = {"lang": language(page.name)}
+        elif other_edition(page.name):
+            own = {"twin": True}
+        of_page = entries(DOCS/name, titles.get(folder) or folder.capitalize())
+        found += [own | entry for entry in of_page]
     lines = ",\n".join(json.dumps(e, ensure_ascii=False) for e in found)
     text = f"{NAME}[\n{lines}\n]\n"
     (DOCS/"search-index.js").write_text(text, encoding="utf-8", newline="\n")

@@ -3,6 +3,11 @@
   "use strict"
   const root = document.querySelector('meta[name="smalldocs:offset"]').content
   const MOST = 12, MOST_OF_A_PAGE = 3, LONGEST = 220
+  const LANG = document.documentElement.lang
+  const SAYS = {
+    en: { none: (query) => `Nothing found for “${query}”. Try one word, or its beginning.` },
+    es: { none: (query) => `No hay resultados para «${query}». Prueba con una sola palabra, o con su principio.` },
+  }[LANG]
 
   // ---- A box that scrolls sideways gets a place in the order of the Tab key
   const reach = () => document.querySelectorAll("pre, .sd-table, .cell-output").forEach((box) => {
@@ -14,18 +19,21 @@
   if (document.fonts) document.fonts.ready.then(reach)
 
   // ---- What matches, and how well
+  // Without accents: a letter becomes one letter, so that places in a text stay
+  const plain = (text) => text.normalize("NFC").replace(/[\u00c0-\u024f]/g, (c) => c.normalize("NFD")[0])
   const test = (word) => {
     const safe = "(^|[^a-z0-9])" + word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
     return { word, start: new RegExp(safe, "i"), whole: new RegExp(safe + "(?![a-z0-9])", "i") }
   }
   const worth = (text, t) => {
-    if (text.toLowerCase() === t.word) return 6
-    return t.whole.test(text) ? 3 : t.start.test(text) ? 1 : 0
+    const bare = plain(text)
+    if (bare.toLowerCase() === t.word) return 6
+    return t.whole.test(bare) ? 3 : t.start.test(bare) ? 1 : 0
   }
   const rank = (entry, tests) => {
     let total = entry.section ? 0 : 1
     for (const t of tests) {
-      const said = entry.sentences.filter((s) => t.start.test(s)).length
+      const said = entry.sentences.filter((s) => t.start.test(plain(s))).length
       const own = 3 * worth(entry.section, t) + Math.min(said, 3)
       const page = own || !entry.section ? 3 * worth(entry.page, t) : 0
       if (!own && !page) return 0
@@ -34,14 +42,18 @@
     return total
   }
   const best = (sentences, tests) => {
-    const value = (s) => tests.reduce((sum, t) => sum + t.start.test(s) + t.whole.test(s), 0)
+    const value = (s) => tests.reduce((sum, t) => sum + t.start.test(plain(s)) + t.whole.test(plain(s)), 0)
     return sentences.reduce((a, b) => (value(b) > value(a) ? b : a), sentences[0] || "")
   }
+  // The language of the page first; on a Spanish page then what there is in English only
+  const own = (entry) => (entry.lang || "en") === LANG
   const search = (query) => {
-    const tests = query.toLowerCase().split(/\s+/).filter((w) => w.length > 1).map(test)
-    const ranked = window.searchIndex.map((entry, n) => ({ entry, n, rank: rank(entry, tests) }))
+    const tests = plain(query).toLowerCase().split(/\s+/).filter((w) => w.length > 1).map(test)
+    const readable = window.searchIndex.filter((e) => own(e) || (LANG !== "en" && !e.twin))
+    const ranked = readable.map((entry, n) => ({ entry, n, rank: rank(entry, tests) }))
     const seen = {}, of = (e) => e.href.split("#")[0]
-    const found = ranked.filter((r) => r.rank).sort((a, b) => b.rank - a.rank || a.n - b.n)
+    const found = ranked.filter((r) => r.rank)
+      .sort((a, b) => own(b.entry) - own(a.entry) || b.rank - a.rank || a.n - b.n)
       .map((r) => r.entry)
       .filter((e) => (seen[of(e)] = (seen[of(e)] || 0) + 1) <= MOST_OF_A_PAGE)
     return { tests, found: found.slice(0, MOST) }
@@ -50,7 +62,7 @@
   // ---- How a result looks: where it is, then one sentence with the words marked
   const clip = (sentence, tests) => {
     if (sentence.length <= LONGEST) return sentence
-    const places = tests.map((t) => sentence.search(t.start)).filter((i) => i >= 0)
+    const places = tests.map((t) => plain(sentence).search(t.start)).filter((i) => i >= 0)
     const from = Math.max(0, Math.min(...places, sentence.length) - 80)
     const begin = from ? sentence.indexOf(" ", from) + 1 : 0
     const end = sentence.lastIndexOf(" ", begin + LONGEST)
@@ -65,8 +77,12 @@
   }
   const marked = (sentence, tests) => {
     const words = tests.map((t) => t.word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
-    const parts = sentence.split(new RegExp(`((?<![a-z0-9])(?:${words.join("|")}))`, "i"))
-    return parts.map((part, n) => (n % 2 ? element("mark", "", part) : part))
+    let from = 0
+    const parts = plain(sentence).split(new RegExp(`((?<![a-z0-9])(?:${words.join("|")}))`, "i"))
+    return parts.map((bare, n) => {
+      const part = sentence.slice(from, (from += bare.length))
+      return n % 2 ? element("mark", "", part) : part
+    })
   }
   const result = (entry, tests) => {
     const where = [entry.chapter, entry.page].filter(Boolean).join(" › ")
@@ -75,6 +91,7 @@
       element("div", "search-result-section", entry.section),
       element("div", "search-result-text", ...marked(clip(best(entry.sentences, tests), tests), tests)))
     link.href = root + entry.href
+    if (!own(entry)) link.lang = entry.lang || "en"
     return link
   }
 
@@ -96,7 +113,7 @@
     await load()
     if (query !== input.value.trim()) return
     const { tests, found } = window.searchIndex ? search(query) : { found: [] }
-    const none = element("p", "search-none", `Nothing found for “${query}”. Try one word, or its beginning.`)
+    const none = element("p", "search-none", SAYS.none(query))
     results.replaceChildren(...(found.length ? found.map((e) => result(e, tests)) : [none]))
     results.hidden = false
     results.scrollTop = 0
