@@ -2,14 +2,23 @@
 import ast
 import json
 import re
+from configparser import ConfigParser
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS = ROOT/"nbs"
 PACKAGE = ROOT/"newsclf"
 SPANISH = "tutorials/es" # The folder of the Spanish edition
+
+
+@cache
+def facts() -> dict:
+    "What settings.ini says of the package and its repository"
+    ini = ConfigParser(delimiters=["="])
+    ini.read(ROOT/"settings.ini", encoding="utf-8")
+    return dict(ini["DEFAULT"])
 
 
 def no_number(name: str) -> str:

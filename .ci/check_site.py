@@ -6,8 +6,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from book import ROOT, address, language, other_edition, pages, to_html
+import nbformat
+
+from book import ROOT, language, other_edition, pages, to_html
 from search_index import read_index
+from takeaway import LINK, TAKEN, WIDGET, colab, installs
 
 DOCS = ROOT/"_docs"
 REDIRECTS = Path(__file__).with_name("redirects.json")
@@ -122,16 +125,42 @@ def page_faults(html: dict) -> list:
 
 
 def download_faults(html: dict) -> list:
-    "Each page offers its own notebook, whole, under the name that it has in the repository"
+    "Each page offers its notebook, to keep and to open in Colab, and the notebook is whole"
     bad = []
     for page in pages():
-        name = address(page.name)
-        built = html.get(DOCS/name.replace(".ipynb", ".html"))
+        path = DOCS/to_html(page.name)
+        built = html.get(path)
         offered = built.downloads if built else {}
-        if offered != {name.rpartition("/")[2]: page.path.name}:
+        found = {target_of(k, path): name for k, name in offered.items()}
+        if found != {TAKEN/page.name: page.path.name}:
             bad.append(f"{page.name}: its page offers {offered or 'no notebook'}")
-        elif not (DOCS/name).exists() or (DOCS/name).read_bytes() != page.path.read_bytes():
-            bad.append(f"{page.name}: what its page offers is not this notebook")
+        else:
+            bad += taken_faults(page)
+        if built and colab(page) not in built.links:
+            bad.append(f"{page.name}: its page does not lead to {colab(page)}")
+    return bad
+
+
+def taken_faults(page) -> list:
+    "A notebook that runs by itself: valid, it installs first, its texts need no other file"
+    path = TAKEN/page.name
+    try:
+        nb = nbformat.read(path, 4)
+        nbformat.validate(nb)
+    except (OSError, ValueError, nbformat.ValidationError) as error:
+        return [f"notebooks/{page.name}: {str(error).splitlines()[0]}"]
+    bad, first = [], nb.cells[0] if nb.cells else {}
+    if first.get("source") != installs(page):
+        bad.append(f"notebooks/{page.name}: does not begin with the installation")
+    kept, has = {c.id for c in nb.cells}, [c for c in page.cells if "#| hide" not in c.source]
+    bad += [f"notebooks/{c}: is missing" for c in has if c.id not in kept]
+    for c in nb.cells:
+        text = re.sub(r"```.*?```", "", c.source, flags=re.S)
+        led = LINK.findall(text) if c.cell_type == "markdown" else []
+        bad += [f"notebooks/{page.name} cell #{c.id}: leads to {to}, which is not with it"
+                for _, _, to in led]
+        if any(WIDGET in o.get("data", {}) for o in c.get("outputs", [])):
+            bad.append(f"notebooks/{page.name} cell #{c.id}: an output that cannot be shown")
     return bad
 
 

@@ -7,10 +7,11 @@ import re
 import shutil
 import sys
 
-from book import ROOT, SPANISH, address, language, other_edition, pages, to_html
+from book import ROOT, SPANISH, language, other_edition, pages, to_html
 from pages import TITLES
 from search_index import write_index
 from spanish import FOLDS, WORDS, in_spanish
+from takeaway import colab, write_notebooks
 
 DOCS = ROOT/"_docs"
 SEARCH_RESULTS = 'class="book-results" role="region" aria-label="Search results" hidden'
@@ -81,9 +82,10 @@ def edition(page) -> str:
 def with_links(text: str, page) -> str:
     "The page with links below its title: its notebook, and the other edition"
     name, file = to_html(page.name), html.escape(page.path.name)
-    link = html.escape(posixpath.basename(name).replace(".html", ".ipynb"))
+    link = html.escape("../" * name.count("/") + f"notebooks/{page.name}")
     notebook = f'<a href="{link}" download="{file}">Notebook</a>'
-    line = f'<p class="page-links">{notebook}{edition(page)}</p>'
+    runs = f'<a class="colab" href="{html.escape(colab(page))}">Open in Colab</a>'
+    line = f'<p class="page-links">{notebook}{runs}{edition(page)}</p>'
     at = text.find("</header>", text.find('id="title-block-header"'))
     if at < 0:
         sys.exit(f"{name}: has no title block")
@@ -94,7 +96,6 @@ def main() -> None:
     index = write_index({**TITLES, SPANISH: WORDS["Tutorials"]})
     for page in pages():
         name = to_html(page.name)
-        shutil.copyfile(page.path, DOCS/address(page.name))
         text = mend((DOCS/name).read_text(encoding="utf-8"), name)
         text = within_edition(text, name)
         text = with_links(text, page)
@@ -107,8 +108,8 @@ def main() -> None:
     (DOCS/"search.json").unlink()
     shutil.rmtree(DOCS/"site_libs"/"fuse")
     said = sum(len(e["sentences"]) for e in index)
-    print(f"{len(pages())} notebooks to download; {said:,} sentences of {len(index):,} sections "
-          "to search")
+    print(f"{write_notebooks()} notebooks to download; {said:,} sentences of {len(index):,} "
+          "sections to search")
 
 
 if __name__ == "__main__":
