@@ -72,28 +72,32 @@ def changed(tree) -> set:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             made.add(node.name)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            made |= {(a.asname or a.name).split(".")[0] for a in node.names}
         if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
             made |= names(node, ast.Load)
     return made
 
 
-def is_import(tree) -> bool:
-    return all(isinstance(n, ast.Import | ast.ImportFrom) for n in tree.body)
+def free_names(task: Task) -> set:
+    "What an exercise takes from the cells above it"
+    tree = ast.parse(f"{task.given}\n{task.solution}")
+    own = changed(tree) | {a.arg for a in ast.walk(tree) if isinstance(a, ast.arg)}
+    used = names(tree, ast.Load) | names(ast.parse(f"{task.exercise}, {task.answer}"), ast.Load)
+    return used - own
 
 
 def needed(page, found: list) -> list:
-    "What has to run before the exercises can: imports, and the cells that make what they name"
+    "The cells that make what the exercises name, and what these cells name"
     last, kept = found[-1].index, []
     ours = {t.index for t in found}
     plain = {c.index: re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", c.source) for c in page.code}
     trees = {i: ast.parse(s) for i, s in plain.items() if i < last and i not in ours}
-    wanted = {t.index: names(ast.parse(f"{t.given}\n{t.solution}\n{t.exercise}\n{t.answer}"),
-                             ast.Load) for t in found}
-    names_wanted = set().union(*wanted.values())
+    wanted = set().union(*map(free_names, found))
     for i in sorted(trees, reverse=True):
-        if is_import(trees[i]) or changed(trees[i]) & names_wanted:
+        if changed(trees[i]) & wanted:
             kept.append((i, plain[i]))
-            names_wanted |= names(trees[i], ast.Load)
+            wanted |= names(trees[i], ast.Load)
     return kept[::-1]
 
 
@@ -110,8 +114,9 @@ for kind, what in json.load(sys.stdin):
         exec(what, space)
         continue
     empty, solved = (judge(what[k], what, space) for k in ("given", "solution"))
-    mistakes = len(eval(what["exercise"], space).mistakes)
-    found.append([empty.solved, empty.en, solved.solved, solved.en, mistakes])
+    exercise = eval(what["exercise"], space)
+    marks = [empty.solved, empty.en, solved.solved, solved.en]
+    found.append([*marks, exercise.number, exercise.of, len(exercise.mistakes)])
 print("\\n" + json.dumps(found))
 '''
 
@@ -123,14 +128,19 @@ def answers(page, found: list) -> list:
     sent = json.dumps([step[1:] for step in sorted(steps, key=lambda s: s[0])])
     done = subprocess.run([sys.executable, "-c", RUN], input=sent, cwd=page.path.parent,
                           capture_output=True, text=True, check=False)
-    if done.returncode:
+    if done.returncode:  # also where a cell imports with a star: name what is needed
         return [f"{page.name}: its exercises did not run: {done.stderr.strip()[-600:]}"]
     marks = json.loads(done.stdout.splitlines()[-1])
-    return [fault for task, said in zip(found, marks, strict=True) for fault in faults(task, said)]
+    bad = [fault for task, said in zip(found, marks, strict=True) for fault in faults(task, said)]
+    for n, (task, said) in enumerate(zip(found, marks, strict=True), 1):
+        if said[4:6] != [n, len(found)]:
+            place = f"{task.place}: is exercise {n} of {len(found)}"
+            bad.append(f"{place}, but calls itself {said[4]} of {said[5]}")
+    return bad
 
 
 def faults(task: Task, said: list) -> list:
-    empty, empty_says, solved, solution_says, mistakes = said
+    empty, empty_says, solved, solution_says, *_, mistakes = said
     bad = []
     if empty:
         bad.append(f"{task.place}: its empty answer passes")

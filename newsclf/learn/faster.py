@@ -46,7 +46,7 @@ padding_of_batches = Exercise(
             made=lambda f: _pads(f, _mean_of_batches(_LENGTHS, 2)),
             example=_mean_of_batches,
             en="A mean of fractions counts each batch alike. Add up the tokens of all batches first.",
-            es="Una media de proporciones da igual peso a cada lote. Suma antes los tokens de todos.",
+            es="Una media de proporciones iguala los lotes. Suma antes los tokens de todos.",
         ),
         Mistake(
             made=lambda f: _pads(f, 150 / 170),
