@@ -95,9 +95,13 @@ def needed(page, found: list) -> list:
     trees = {i: ast.parse(s) for i, s in plain.items() if i < last and i not in ours}
     wanted = set().union(*map(free_names, found))
     for i in sorted(trees, reverse=True):
-        if changed(trees[i]) & wanted:
-            kept.append((i, plain[i]))
-            wanted |= names(trees[i], ast.Load)
+        body = trees[i].body
+        if all(isinstance(n, ast.Import | ast.ImportFrom) for n in body):
+            body = [n for n in body if changed(n) & wanted]  # the others may be slow
+        elif not changed(trees[i]) & wanted:
+            continue
+        kept.append((i, "\n".join(map(ast.unparse, body))))
+        wanted |= names(trees[i], ast.Load)
     return kept[::-1]
 
 
@@ -128,7 +132,7 @@ def answers(page, found: list) -> list:
     sent = json.dumps([step[1:] for step in sorted(steps, key=lambda s: s[0])])
     done = subprocess.run([sys.executable, "-c", RUN], input=sent, cwd=page.path.parent,
                           capture_output=True, text=True, check=False)
-    if done.returncode:  # also where a cell imports with a star: name what is needed
+    if done.returncode:
         return [f"{page.name}: its exercises did not run: {done.stderr.strip()[-600:]}"]
     marks = json.loads(done.stdout.splitlines()[-1])
     bad = [fault for task, said in zip(found, marks, strict=True) for fault in faults(task, said)]

@@ -164,7 +164,7 @@ def _acts(f, *values) -> bool:
 
 
 after_a_night = Exercise(
-    number=4,
+    number=5,
     given=(0, "done"),
     correct=lambda f: _acts(f, "", "mail", _LAST) and f(1, "") == "mail",
     mistakes=(
@@ -197,7 +197,7 @@ def _decides(f, *values) -> bool:
 
 
 which_is_better = Exercise(
-    number=5,
+    number=4,
     given=(0.01, 0.05),
     correct=lambda f: (
         _decides(f, "second", "first", "cannot tell") and f(0.0, 0.02) == "cannot tell"
