@@ -42,7 +42,7 @@ OLD_RATE = 1e-4 # for pre-trained weights
 RANDOM_RATE = 3e-4 # for random weights, after a warm-up
 HEAD_RATES = (1e-4, 1e-3, 1e-2) # for a new layer on frozen ones
 STEPS = {8: 30, 32: 30, 128: 32, 512: 64, 2048: 128, 8192: 512}
-RANDOM_STEPS = {8: 30, 32: 40, 128: 80, 512: 128, 2048: 192, 8192: 512}
+RANDOM_STEPS = {8: 30, 32: 30, 128: 48, 512: 96, 2048: 192, 8192: 512}
 PRECISION = choose_precision("auto", "cpu").name
 BASE = minilm_folder()
 TOKENIZER = load_tokenizer(BASE, LENGTH)
@@ -136,11 +136,6 @@ def curve(history, name="loss"):
     return [[int(s), round(float(v), 4)] for s, v in zip(found["step"], found[name], strict=True)]
 
 
-def last(history):
-    "Mean training loss of the last steps"
-    return curve(history)[-1][1]
-
-
 def learning_rate(rows, seed, rate):
     "One pass over 1,024 rows"
     tokens = rows.tokens(rows.train(1024, seed))
@@ -170,42 +165,48 @@ def by_heart(rows, seed, labels):
     )
 
 
-def frozen(rows, seed, trained, rate):
-    "512 rows: only the head, the upper half, or everything"
-    tokens, model = rows.tokens(rows.train(512, seed)), pretrained(seed)
-    if trained != "everything":
-        freeze(model, 3 if trained == "upper half" else None)
-    free = sum(p.numel() for p in model.parameters() if p.requires_grad)
+def learnt(rows, model, df, steps, **settings):
+    "Train on some rows; what came out, how many numbers were trained, and how long it took"
+    tokens = rows.tokens(df)
     start = time.process_time()
-    history = train(model, tokens, STEPS[512], learning_rate=rate, seed=seed)
-    seconds = round(time.process_time() - start, 1)
-    return dict(free=free, seconds=seconds, last_train=last(history)) | evaluate(model, rows.held)
+    history = train(model, tokens, steps, **settings)
+    found = dict(steps=steps, seconds=round(time.process_time() - start, 1),
+                 free=sum(p.numel() for p in model.parameters() if p.requires_grad),
+                 last_train=curve(history)[-1][1])
+    if len(tokens) <= 512:
+        own = evaluate(model, tokens)
+        found |= dict(train_loss=own["loss"], train_accuracy=own["accuracy"])
+    return found | evaluate(model, rows.held)
+
+
+def frozen(rows, seed, trained, rate):
+    "512 rows: only the head, or the upper half"
+    model = pretrained(seed)
+    freeze(model, 3 if trained == "upper half" else None)
+    return learnt(rows, model, rows.train(512, seed), STEPS[512], learning_rate=rate, seed=seed)
 
 
 def regularised(rows, seed, dropout, weight_decay):
     "128 rows, four passes"
-    tokens, model = rows.tokens(rows.train(128, seed)), pretrained(seed, dropout)
-    history = train(model, tokens, STEPS[128], learning_rate=OLD_RATE, seed=seed,
-                    weight_decay=weight_decay, dropout=dropout)
-    learnt = evaluate(model, tokens)
-    return dict(last_train=last(history), train_loss=learnt["loss"],
-                train_accuracy=learnt["accuracy"]) | evaluate(model, rows.held)
+    return learnt(rows, pretrained(seed, dropout), rows.train(128, seed), STEPS[128],
+                  learning_rate=OLD_RATE, seed=seed, weight_decay=weight_decay, dropout=dropout)
 
 
 def random_weights(rows, seed, size, rate):
     "The same network, with nothing learnt before"
-    tokens, model = rows.tokens(rows.train(size, seed)), from_scratch(seed)
-    history = train(model, tokens, RANDOM_STEPS[size], learning_rate=rate, seed=seed, warmup=0.1)
+    model = from_scratch(seed)
+    found = learnt(rows, model, rows.train(size, seed), RANDOM_STEPS[size], learning_rate=rate,
+                   seed=seed, warmup=0.1)
     if size == 512:
         keep_state(model, f"scratch-{seed}")
-    return dict(steps=RANDOM_STEPS[size], last_train=last(history)) | evaluate(model, rows.held)
+    return found
 
 
 def pretrained_weights(rows, seed, size):
     "MiniLM on a number of rows"
-    tokens, model = rows.tokens(rows.train(size, seed)), pretrained(seed)
-    history = train(model, tokens, STEPS[size], learning_rate=OLD_RATE, seed=seed)
-    return dict(steps=STEPS[size], last_train=last(history)) | evaluate(model, rows.held)
+    model = pretrained(seed)
+    return learnt(rows, model, rows.train(size, seed), STEPS[size], learning_rate=OLD_RATE,
+                  seed=seed)
 
 
 def linear(rows, seed, size):
@@ -263,21 +264,11 @@ def run(part, measure, rows, **settings):
 
 
 def first_runs(rows, seed):
-    "Learning rates, learning by heart, frozen layers"
+    "Learning rates, learning by heart"
     for rate in RATES:
         yield run("learning_rates", learning_rate, rows, seed=seed, rate=rate)
     for labels in ("true", "shuffled"):
         yield run("by_heart", by_heart, rows, seed=seed, labels=labels)
-    ways = [("head", rate) for rate in HEAD_RATES]
-    for trained, rate in [*ways, ("upper half", OLD_RATE), ("everything", OLD_RATE)]:
-        yield run("frozen", frozen, rows, seed=seed, trained=trained, rate=rate)
-
-
-def regularised_runs(rows, seed):
-    "Dropout and weight decay"
-    for dropout, decay in [(0.1, 0.01), (0.0, 0.01), (0.3, 0.01), (0.1, 0.0), (0.1, 0.3)]:
-        yield run("regularisation", regularised, rows, seed=seed, dropout=dropout,
-                  weight_decay=decay)
 
 
 def size_runs(rows, seed, sizes):
@@ -288,25 +279,40 @@ def size_runs(rows, seed, sizes):
         yield run("random", random_weights, rows, seed=seed, size=size, rate=RANDOM_RATE)
 
 
+def frozen_runs(rows, seed):
+    "Frozen layers; that everything is trained, is among the sizes"
+    ways = [("head", rate) for rate in HEAD_RATES]
+    for trained, rate in [*ways, ("upper half", OLD_RATE)]:
+        yield run("frozen", frozen, rows, seed=seed, trained=trained, rate=rate)
+
+
+def regularised_runs(rows, seed):
+    "Dropout and weight decay; the usual settings are among the sizes"
+    for dropout, decay in [(0.0, 0.01), (0.3, 0.01), (0.1, 0.0), (0.1, 0.3)]:
+        yield run("regularisation", regularised, rows, seed=seed, dropout=dropout,
+                  weight_decay=decay)
+
+
 def line_runs(rows, first, second):
     "Three lines, and the other ends that they need"
     yield run("learning_rates", learning_rate, rows, seed=second, rate=OLD_RATE)
-    yield from size_runs(rows, second, (512,))
+    yield run("lines", line, rows, start="start", end=f"tuned-{first}")
     for name in ("tuned", "scratch"):
         yield run("lines", line, rows, start=f"{name}-{first}", end=f"{name}-{second}")
-    yield run("lines", line, rows, start="start", end=f"tuned-{first}")
 
 
 def all_runs(rows):
     "Every run, the long ones last"
     first, second = SEEDS
     yield from first_runs(rows, first)
+    yield from size_runs(rows, first, (8, 32, 128, 512))
+    yield from frozen_runs(rows, first)
     yield from regularised_runs(rows, first)
-    yield from size_runs(rows, first, (8, 32, 128, 512, 2048))
+    yield from size_runs(rows, second, (128, 512))
     yield from line_runs(rows, first, second)
     yield from regularised_runs(rows, second)
-    yield from size_runs(rows, first, (8192,))
-    yield from size_runs(rows, second, (8, 32, 128))
+    yield from size_runs(rows, first, (8192, 2048))
+    yield from size_runs(rows, second, (8, 32))
 
 
 def collect(rows):
