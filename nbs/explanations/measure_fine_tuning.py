@@ -42,7 +42,7 @@ OLD_RATE = 1e-4 # for pre-trained weights
 RANDOM_RATE = 3e-4 # for random weights, after a warm-up
 HEAD_RATES = (1e-4, 1e-3, 1e-2) # for a new layer on frozen ones
 STEPS = {8: 30, 32: 30, 128: 32, 512: 64, 2048: 128, 8192: 512}
-RANDOM_STEPS = {8: 30, 32: 30, 128: 48, 512: 96, 2048: 192, 8192: 512}
+RANDOM_STEPS = {8: 30, 32: 30, 128: 48, 512: 80, 2048: 192, 8192: 512}
 PRECISION = choose_precision("auto", "cpu").name
 BASE = minilm_folder()
 TOKENIZER = load_tokenizer(BASE, LENGTH)
@@ -294,11 +294,12 @@ def regularised_runs(rows, seed):
 
 
 def line_runs(rows, first, second):
-    "Three lines, and the other ends that they need"
-    yield run("learning_rates", learning_rate, rows, seed=second, rate=OLD_RATE)
+    "Lines from one fine-tuned model, and between two that were trained from scratch"
     yield run("lines", line, rows, start="start", end=f"tuned-{first}")
-    for name in ("tuned", "scratch"):
-        yield run("lines", line, rows, start=f"{name}-{first}", end=f"{name}-{second}")
+    yield run("learning_rates", learning_rate, rows, seed=second, rate=OLD_RATE)
+    yield run("lines", line, rows, start=f"tuned-{first}", end=f"tuned-{second}")
+    yield run("random", random_weights, rows, seed=second, size=512, rate=RANDOM_RATE)
+    yield run("lines", line, rows, start=f"scratch-{first}", end=f"scratch-{second}")
 
 
 def all_runs(rows):
@@ -308,10 +309,10 @@ def all_runs(rows):
     yield from size_runs(rows, first, (8, 32, 128, 512))
     yield from frozen_runs(rows, first)
     yield from regularised_runs(rows, first)
-    yield from size_runs(rows, second, (128, 512))
     yield from line_runs(rows, first, second)
-    yield from regularised_runs(rows, second)
     yield from size_runs(rows, first, (8192, 2048))
+    yield from size_runs(rows, second, (128,))
+    yield from regularised_runs(rows, second)
     yield from size_runs(rows, second, (8, 32))
 
 
