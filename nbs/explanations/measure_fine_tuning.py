@@ -41,8 +41,10 @@ RATES = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3)
 OLD_RATE = 1e-4 # for pre-trained weights
 RANDOM_RATE = 3e-4 # for random weights, after a warm-up
 HEAD_RATES = (1e-4, 1e-3, 1e-2) # for a new layer on frozen ones
-STEPS = {8: 30, 32: 30, 128: 32, 512: 64, 2048: 128, 8192: 512}
-RANDOM_STEPS = {8: 30, 32: 30, 128: 48, 512: 80, 2048: 192, 8192: 512}
+STEPS = {8: 30, 32: 30, 128: 32, 512: 64, 2048: 64, 8192: 128}
+RANDOM_STEPS = {8: 30, 32: 30, 128: 48, 512: 80, 2048: 128, 8192: 256}
+BATCHES = {2048: 32, 8192: 64} # of the pre-trained; otherwise 16
+RANDOM_BATCHES = {2048: 32, 8192: 32}
 PRECISION = choose_precision("auto", "cpu").name
 BASE = minilm_folder()
 TOKENIZER = load_tokenizer(BASE, LENGTH)
@@ -103,12 +105,12 @@ def freeze(model, layers):
         layer.requires_grad_(False)
 
 
-def train(model, tokens, steps, held=None, every=4, **settings):
+def train(model, tokens, steps, held=None, every=4, batch=BATCH, **settings):
     "Fine-tune in place; the lines of the history"
     options = dict(max_steps=steps, logging_steps=every, eval_strategy="no")
     if held is not None:
         options |= dict(eval_strategy="steps", eval_steps=every)
-    cfg = make_config(batch_size=min(BATCH, len(tokens)), trainer=options, **settings)
+    cfg = make_config(batch_size=min(batch, len(tokens)), trainer=options, **settings)
     with tempfile.TemporaryDirectory() as tmp:
         parts = dict(train=tokens, validation=held)
         training = Training(model, TOKENIZER, parts, cfg, Path(tmp), "cpu", PRECISION,
@@ -180,10 +182,10 @@ def learnt(rows, model, df, steps, **settings):
 
 
 def frozen(rows, seed, trained, rate):
-    "512 rows: only the head, or the upper half"
+    "128 rows: only the head, or the upper half"
     model = pretrained(seed)
     freeze(model, 3 if trained == "upper half" else None)
-    return learnt(rows, model, rows.train(512, seed), STEPS[512], learning_rate=rate, seed=seed)
+    return learnt(rows, model, rows.train(128, seed), STEPS[128], learning_rate=rate, seed=seed)
 
 
 def regularised(rows, seed, dropout, weight_decay):
@@ -196,7 +198,7 @@ def random_weights(rows, seed, size, rate):
     "The same network, with nothing learnt before"
     model = from_scratch(seed)
     found = learnt(rows, model, rows.train(size, seed), RANDOM_STEPS[size], learning_rate=rate,
-                   seed=seed, warmup=0.1)
+                   seed=seed, warmup=0.1, batch=RANDOM_BATCHES.get(size, BATCH))
     if size == 512:
         keep_state(model, f"scratch-{seed}")
     return found
@@ -206,7 +208,7 @@ def pretrained_weights(rows, seed, size):
     "MiniLM on a number of rows"
     model = pretrained(seed)
     return learnt(rows, model, rows.train(size, seed), STEPS[size], learning_rate=OLD_RATE,
-                  seed=seed)
+                  seed=seed, batch=BATCHES.get(size, BATCH))
 
 
 def linear(rows, seed, size):
@@ -294,10 +296,10 @@ def regularised_runs(rows, seed):
 
 
 def line_runs(rows, first, second):
-    "Lines from one fine-tuned model, and between two that were trained from scratch"
-    yield run("lines", line, rows, start="start", end=f"tuned-{first}")
+    "Lines between two fine-tuned models, and between two that were trained from scratch"
     yield run("learning_rates", learning_rate, rows, seed=second, rate=OLD_RATE)
     yield run("lines", line, rows, start=f"tuned-{first}", end=f"tuned-{second}")
+    yield from size_runs(rows, first, (512,))
     yield run("random", random_weights, rows, seed=second, size=512, rate=RANDOM_RATE)
     yield run("lines", line, rows, start=f"scratch-{first}", end=f"scratch-{second}")
 
@@ -306,13 +308,14 @@ def all_runs(rows):
     "Every run, the long ones last"
     first, second = SEEDS
     yield from first_runs(rows, first)
-    yield from size_runs(rows, first, (8, 32, 128, 512))
+    yield from size_runs(rows, first, (8, 32, 128))
     yield from frozen_runs(rows, first)
+    yield run("lines", line, rows, start="start", end=f"tuned-{first}")
     yield from regularised_runs(rows, first)
     yield from line_runs(rows, first, second)
-    yield from size_runs(rows, first, (8192, 2048))
     yield from size_runs(rows, second, (128,))
     yield from regularised_runs(rows, second)
+    yield from size_runs(rows, first, (2048, 8192))
     yield from size_runs(rows, second, (8, 32))
 
 
