@@ -40,7 +40,7 @@ SEEDS = (1, 2)
 RATES = (1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3)
 OLD_RATE = 1e-4 # for pre-trained weights
 RANDOM_RATE = 3e-4 # for random weights, after a warm-up
-HEAD_RATES = (1e-4, 1e-3, 1e-2) # for a new layer on frozen ones
+HEAD_RATES = (1e-4, 1e-2, 1e-3) # for a new layer on frozen ones
 STEPS = {8: 30, 32: 30, 128: 32, 512: 64, 2048: 64, 8192: 128}
 RANDOM_STEPS = {8: 30, 32: 30, 128: 48, 512: 80, 2048: 128, 8192: 256}
 BATCHES = {2048: 32, 8192: 64} # of the pre-trained; otherwise 16
@@ -274,9 +274,8 @@ def first_runs(rows, seed):
 
 
 def size_runs(rows, seed, sizes):
-    "Pre-trained, random, linear"
+    "Pre-trained and random"
     for size in sizes:
-        yield run("linear", linear, rows, seed=seed, size=size)
         yield run("pretrained", pretrained_weights, rows, seed=seed, size=size)
         yield run("random", random_weights, rows, seed=seed, size=size, rate=RANDOM_RATE)
 
@@ -308,9 +307,13 @@ def all_runs(rows):
     "Every run, the long ones last"
     first, second = SEEDS
     yield from first_runs(rows, first)
-    yield from size_runs(rows, first, (8, 32, 128))
+    for seed in SEEDS:
+        for size in STEPS:
+            yield run("linear", linear, rows, seed=seed, size=size)
+    yield from size_runs(rows, first, (128, 32))
     yield from frozen_runs(rows, first)
     yield run("lines", line, rows, start="start", end=f"tuned-{first}")
+    yield from size_runs(rows, first, (8,))
     yield from regularised_runs(rows, first)
     yield from line_runs(rows, first, second)
     yield from size_runs(rows, second, (128,))
