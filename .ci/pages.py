@@ -16,6 +16,9 @@ TITLES = {
     "data": "Data", "model": "Model", "train": "Training", "evaluate": "Evaluation",
     "predict": "Prediction", "run": "Runs", "serve": "Serving", "learn": "Exercises",
     "cli": "Command line", "es": "En español"}
+# The live page, which is no notebook, by the folder below whose pages it is shown
+LIVE = {"tutorials": {"text": "A model in the page", "href": "live/index.html"},
+        SPANISH: {"text": "Un modelo en la página", "href": "live/es.html"}}
 
 
 def mend(text: str, depth: int) -> str:
@@ -87,7 +90,8 @@ def sections(folder: str, below: dict) -> list:
     an edition of the whole book, is no part of another folder there."""
     inner = [f for f in sorted(below, key=order)
              if f and folder == ("" if f == SPANISH else f.rpartition("/")[0])]
-    return below[folder] + [section(f, below) for f in inner]
+    live = [LIVE[folder]] if folder in LIVE else []
+    return below[folder] + live + [section(f, below) for f in inner]
 
 
 def section(folder: str, below: dict) -> dict:

@@ -12,12 +12,19 @@
   const ideograph = new RegExp(`[${IDEOGRAPHS}]`, "u")
   const mark = /\p{Mn}/gu
   const parts = /[\p{P}$+<=>^`|~]|[^\p{P}$+<=>^`|~\p{White_Space}]+/gu
+  const blank = /^[\p{Cc}\p{Cf}\p{Me}\p{Mn}\p{Zl}\p{Zp}\p{Zs}\u115f\u1160\u2800\u3164\uffa0]*$/u
   const wellFormed = (text) => text.replace(/\p{Surrogate}/gu, "\ufffd")
+
+  // The teacher's articles were cleaned so; a text of which nothing would be left stays as it is
+  const cleaned = (text) => {
+    const left = text.replaceAll("\\", " ")
+    return blank.test(left) ? text : left
+  }
 
   // What the tokenizer reads: no control characters, no accents, small letters
   const normalize = (text) => {
     let clean = ""
-    for (const c of wellFormed(text).replaceAll("\\", " ")) {
+    for (const c of cleaned(wellFormed(text))) {
       if (/[\t\n\r]/.test(c)) clean += " "
       else if (unseen.test(c)) continue
       else if (space.test(c)) clean += " "

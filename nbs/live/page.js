@@ -67,9 +67,9 @@
     const out = []
     let done = 0
     for (const { e, place: [start, end] } of places) {
-      const strength = Math.min(1, Math.abs(e.fall) / 3)
-      const button = element("button", { type: "button", className: e.fall >= 0 ? "for" : "against" },
-        text.slice(start, end))
+      const strength = Math.min(1, Math.abs(e.fall) / 2)
+      const side = strength < 0.05 ? "" : e.fall > 0 ? "for" : "against"
+      const button = element("button", { type: "button", className: side }, text.slice(start, end))
       button.style.setProperty("--strength", `${Math.round(45 * strength)}%`)
       const tell = () => detail(e, label, p)
       for (const event of ["mouseenter", "focus", "click"]) button.addEventListener(event, tell)
@@ -123,10 +123,11 @@
     return pen
   }
   const drawSquare = (pen, look, n, most, left, top, cell) => {
+    const side = cell > 5 ? cell - 1 : cell
     pen.fillStyle = ink()
     for (let r = 0; r < most; r++) for (let c = 0; c < most; c++) {
       pen.globalAlpha = Math.sqrt(look[r * n + c])
-      pen.fillRect(left + c * cell, top + r * cell, Math.max(cell - (cell > 5 ? 1 : 0), 0.5), Math.max(cell - (cell > 5 ? 1 : 0), 0.5))
+      pen.fillRect(left + c * cell, top + r * cell, side, side)
     }
     pen.globalAlpha = 1
   }
@@ -229,7 +230,7 @@
       rows: number(rows, 0), student: percent(student.accuracy), teacher: percent(teacher.accuracy),
       low: percent(student.interval_95[0]), high: percent(student.interval_95[1]),
       lost: number(lost.points), from: number(lost.interval_95[0]).replace("-", "−"), to: number(lost.interval_95[1]),
-      heads: percent(student.headlines_alone), day: started.slice(0, 10), commit: commit.slice(0, 7),
+      heads: percent(student.headlines_alone), learned: number(teacher.training_rows, 0), day: started.slice(0, 10), commit: commit.slice(0, 7),
       mb: number(megabytes), pieces: number(pieces, 0) })
   }
   if (document.fonts) document.fonts.ready.then(again)
