@@ -7,7 +7,7 @@ from book import ROOT, pages
 
 TEMPLATES = ROOT/"newsclf"/"evaluate"/"templates"
 
-FILES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+FILES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "AGENTS.md")
 
 # What is always wrong, and what to say: case does not count, a blank is any white space
 WORDS = {
