@@ -1,5 +1,5 @@
-"""Checks of the built site: links, addresses, redirects, downloads, the search, texts of pictures,
-and that nothing comes from outside."""
+"""Checks of the built site: links, addresses, redirects, downloads, the search, texts and letters
+of pictures, the weight of pages, and that nothing comes from outside."""
 import json
 import re
 from html.parser import HTMLParser
@@ -8,13 +8,17 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 
-from book import ROOT, language, other_edition, pages, to_html
+from book import NBS, ROOT, language, other_edition, pages, to_html
 from search_index import read_index
 from takeaway import LINK, TAKEN, WIDGET, colab, installs
 
 DOCS = ROOT/"_docs"
 REDIRECTS = Path(__file__).with_name("redirects.json")
 SEARCHED = ("temperature", "class", "quarantine") # What a reader may look for, and must find
+HEAVIEST = 300_000 # bytes of a page's own part; around it stands the side bar, the same everywhere
+# Pages that may be heavier, and why
+HEAVY = {"4_evaluate/50_pictures.ipynb": "a confusion of 1,000 classes, as a report draws it"}
+PHONE, SMALLEST = 350, 7 # pixels: the width of a picture on a phone, and its smallest letters
 CODE = re.compile(r"\bdef \w+\(|\bassert |\btest_\w+\(|^(from|import) \w+|[{}=]{2}")
 CHECKSUM = re.compile(r"\s*(sha256 )?(?=\w*[a-f])[0-9a-f]{16,}\W*") # Noise in a table
 
@@ -194,6 +198,44 @@ def picture_faults(html: dict) -> list:
     return bad if seen else [*bad, "no pictures were seen"]
 
 
+def heavy_pages() -> list:
+    "Pages over 300 kB, with the cell that weighs most"
+    bad = []
+    for page in pages():
+        path = DOCS/to_html(page.name)
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        size = len(text[text.find("<main"):].encode())
+        if size > HEAVIEST and page.name not in HEAVY:
+            most = max(page.cells, key=lambda c: len(json.dumps(c.outputs)) + len(c.source))
+            bad.append(f"{most}: weighs most on a page of {size / 1000:.0f} kB, over "
+                       f"{HEAVIEST / 1000:.0f}")
+    return bad
+
+
+def smallest_letters(svg: str) -> float:
+    "The size in pixels of the smallest letters of a picture as wide as a phone; none: infinite"
+    width = re.search(r'viewBox="[\d.-]+[ ,]+[\d.-]+[ ,]+([\d.]+)', svg)
+    sizes = re.findall(r"font(?:-size)?\s*[:=][^;<>]*?([\d.]+)(?:px|pt)?\b", svg)
+    sizes = [float(s) for s in sizes if float(s) < 100]
+    if not width or not sizes or "<text" not in svg:
+        return float("inf")
+    return min(sizes) * min(1, PHONE / float(width[1]))
+
+
+def small_letters() -> list:
+    "Pictures whose letters cannot be read on a phone"
+    svgs = [(str(c), "".join(o["data"]["image/svg+xml"])) for p in pages() for c in p.code
+            for o in c.outputs if "image/svg+xml" in o.get("data", {})]
+    files = sorted((NBS/"images").glob("*.svg"))
+    shown = [f for f in files if not f.with_stem(f.stem + "-narrow").exists()]
+    svgs += [(f"images/{f.name}", f.read_text(encoding="utf-8")) for f in shown]
+    found = [(place, smallest_letters(svg)) for place, svg in svgs]
+    least = min((size for _, size in found), default=0)
+    print(f"{len(svgs)} drawings, smallest letters {least:.1f} pixels on a phone")
+    return [f"{place}: letters of {size:.1f} pixels on a phone; {SMALLEST} at least"
+            for place, size in found if size < SMALLEST]
+
+
 def search_faults(html: dict) -> list:
     "The search finds every page and common words, leads to places, and shows sentences, not code"
     index, bad = read_index(), []
@@ -222,7 +264,7 @@ def links() -> list:
         bad += [f"{path.relative_to(DOCS)}: {k} {fault}" for k, fault in faults if fault]
     bad += loads_from_outside(html) + redirect_faults(html) + page_faults(html)
     bad += download_faults(html) + edition_faults(html)
-    bad += picture_faults(html) + search_faults(html)
+    bad += picture_faults(html) + heavy_pages() + small_letters() + search_faults(html)
     sends = sum(bool(p.refresh) for p in html.values())
     print(f"{seen} links on {len(html) - sends} pages made from {len(pages())} notebooks; "
           f"{sends} old addresses")
