@@ -11,6 +11,7 @@ what is tried again is added there, and the first verdict stays.
 
 import argparse
 import ast
+import importlib
 import json
 import os
 import random
@@ -31,6 +32,12 @@ from newsclf.core.provenance import circumstances
 ROOT = Path(__file__).resolve().parents[2]
 STORED = ROOT / "nbs/explanations/figures/alterations.json"
 LIMIT = 900 # Seconds of processor time; on a busy machine the clock would condemn any page
+LARGE = (
+    "nbdev.test", "fastcore.test", "torch", "transformers", "datasets", "pandas", "tokenizers",
+    "sklearn.svm", "sklearn.metrics", "sklearn.feature_extraction.text", "scipy.stats",
+    "scipy.optimize", "scipy.special", "safetensors.torch", "cleanlab.filter", "accelerate",
+    "transformers.trainer", "transformers.models.bert.modeling_bert", "pyarrow.parquet",
+)  # fmt: skip
 OTHER = {
     "==": "!=", "!=": "==", "<": "<=", "<=": "<", ">": ">=", ">=": ">",
     "in": "not in", "not in": "in", "is": "is not", "is not": "is",
@@ -179,19 +186,54 @@ def limit_time():
     resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 10))
 
 
+def preload():
+    "Import what is large once, for every page"
+    from contextlib import suppress
+
+    for name in LARGE:
+        with suppress(ImportError):
+            importlib.import_module(name)
+
+
+def run_here(folder: Path, page: str, said) -> None:
+    "Run the cells of a page in this process, which is a fork, and end it"
+    code = 4
+    try:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+        limit_time()
+        own = dict(PYTHONPATH=str(folder), NEWSCLF_STATE=str(folder / "state"))
+        os.environ.update(own, NEWSCLF_CACHE=str(folder / "cache"))
+        os.chdir(folder / "nbs")
+        for name in [n for n in sys.modules if n.split(".")[0] == "newsclf"]:
+            del sys.modules[name]
+        from nbdev.config import get_config
+        from nbdev.test import test_nb
+
+        get_config.cache_clear()
+        how = dict(skip_flags=get_config().tst_flags.split(), basepath=folder)
+        code = int(not test_nb(folder / page, **how)[0])
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 def run_page(folder: Path, page: str) -> str:
     "Run the cells of a page; empty if nothing failed"
-    own = dict(PYTHONPATH=str(folder), HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TQDM_DISABLE="1")
-    own |= dict(NEWSCLF_STATE=str(folder / "state"), NEWSCLF_CACHE=str(folder / "cache"))
-    call = [str(Path(sys.executable).with_name("nbdev_test")), "--path", page, "--n_workers", "0"]
-    how = dict(cwd=folder, env=os.environ | own, capture_output=True, text=True)
-    done = subprocess.run(call, preexec_fn=limit_time, **how)
-    if done.returncode == -signal.SIGXCPU:
-        return f"more than {LIMIT} s"
-    if not done.returncode:
+    with tempfile.TemporaryFile("w+") as said:
+        pid = os.fork()
+        if not pid:
+            run_here(folder, page, said)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        said.seek(0)
+        lines = said.read().splitlines()
+    if not code:
         return ""
-    said = [x for x in (done.stdout + done.stderr).splitlines() if "Error" in x]
-    return said[-1].strip()[:120] if said else "failed"
+    if code == -signal.SIGXCPU:
+        return f"more than {LIMIT} s"
+    errors = [x for x in lines if "Error" in x]
+    return errors[-1].strip()[:120] if errors else f"failed ({code})"
 
 
 def store(record: dict, results: list[dict]) -> None:
@@ -228,6 +270,8 @@ def main() -> int:
         known = {r["number"] for r in results}
         drawn = sorted((d for d in drawn if d[0] not in known), key=lambda d: d[1].page)
     folders: Queue[Path] = Queue()
+    if not given.list:
+        preload()
     for _ in range(0 if given.list else given.jobs):
         folders.put(copy_project(Path(tempfile.mkdtemp(prefix="newsclf-altered-"))))
 

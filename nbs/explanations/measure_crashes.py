@@ -2,6 +2,8 @@
 
     python nbs/explanations/measure_crashes.py all > nbs/explanations/figures/crashes.json    # the whole campaign: an hour on two cores
     python nbs/explanations/measure_crashes.py saves        # a save that is killed, or fails, in each of its calls
+    python nbs/explanations/measure_crashes.py ends         # what kills leave before a run's first mark is in place, and at its end; then begun again, or --resume
+    python nbs/explanations/measure_crashes.py lost         # run.json empty, history.jsonl gone or empty; then --resume
     python nbs/explanations/measure_crashes.py kills 50     # kill -9 of `newsclf train` at random times, every third inside a save; then --resume
     python nbs/explanations/measure_crashes.py signals 20   # SIGTERM and SIGINT at random times; then --resume
     python nbs/explanations/measure_crashes.py damage       # each file of the newest checkpoint missing, empty, cut, one bit turned; then --resume
@@ -29,7 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -58,8 +60,8 @@ CALLS = [
 class Sabotage:
     "Within, call number `at` of those that change a disk does half its work, if it can be halved, and then kills the process or fails"
 
-    def __init__(self, at, how):
-        self.at, self.how, self.seen = at, how, 0
+    def __init__(self, at, how, begun=lambda: True):
+        self.at, self.how, self.begun, self.seen = at, how, begun, 0 # it counts once it has begun
 
     def fail(self, name):
         if self.how == "kill":
@@ -74,8 +76,8 @@ class Sabotage:
         real = getattr(owner, name)
 
         def call(*args, **kwargs):
-            self.seen += 1
-            if self.seen != self.at:
+            self.seen += bool(self.begun())
+            if self.seen != self.at or not self.begun():
                 return real(*args, **kwargs)
             if name == "write_text":
                 real(args[0], args[1][: len(args[1]) // 2], **kwargs)
@@ -269,7 +271,7 @@ class Desk:
             intermediate_size=128,
         )
 
-    def start(self, out, *more):
+    def start(self, out, *more, within=nullcontext()):
         "Begin a training in a forked process"
         said = self.folder / f"{out}.txt"
         pid = os.fork()
@@ -290,7 +292,8 @@ class Desk:
             from newsclf.cli.main import main
 
             try:
-                main()
+                with within:
+                    main()
                 code = 0
             except SystemExit as e:
                 code = e.code or 0
@@ -300,9 +303,9 @@ class Desk:
                 sys.stderr.flush()
             os._exit(code)
 
-    def run(self, out, *more):
+    def run(self, out, *more, within=nullcontext()):
         "A training to its end: exit code and what it said"
-        p = self.start(out, *more)
+        p = self.start(out, *more, within=within)
         said, _ = p.communicate()
         return p.returncode, said
 
@@ -423,6 +426,160 @@ def kills(n="50", every="3"):
             found["before_the_first_checkpoint"] += desk.newest(out) == 0
             found["while_finishing"] += desk.newest(out) == 120
             found["passed_over"] += "skipped " in go_on(desk, out, want, found, desk.run)
+    return found
+
+
+def short_desk(folder):
+    "A desk whose trainings have one epoch, with four checkpoints"
+    Desk.small = True
+    desk = Desk(folder, save_steps=1)
+    desk.command += ["--epochs", "1"]
+    assert desk.run("whole")[0] == 0
+    return desk, desk.weights("whole")
+
+
+def brought_to_an_end(desk, out, want, found, *more):
+    "Go on with a copy of what a kill has left: does it end with the weights of a whole run, and with nothing left over?"
+    place = desk.folder / "copy"
+    if (desk.folder / out).exists():
+        shutil.copytree(desk.folder / out, place)
+    code, said = desk.run("copy", *more)
+    found["refused"] += code == 2
+    found["same_weights"] += code == 0 and desk.weights("copy") == want
+    found["left_over"] += any((place / name).exists() for name in (".lock", "checkpoints"))
+    found["left_over"] += any(place.glob(".*.tmp"))
+    if code:
+        print(out, more, code, said, file=sys.stderr)
+    shutil.rmtree(place, ignore_errors=True)
+    return said
+
+
+def linked(path, to):
+    "Copy a file; a large one, which is never written to again, as a second name"
+    return (os.link if path.endswith(".safetensors") else shutil.copy2)(path, to)
+
+
+class Snapshots:
+    "Within, what a kill would leave of a run's folder is copied: before each call that changes a disk, and after half of each text"
+
+    def __init__(self, run, begun, over):
+        self.run, self.begun, self.over, self.calls, self.ended = run, begun, over, 0, False
+
+    def take(self):
+        "Copy the folder as it is"
+        if self.ended or not self.begun():
+            return
+        self.calls, self.ended = self.calls + 1, self.over()
+        now = self.run.with_name(f"state-{self.calls:03d}")
+        now.mkdir()
+        if self.run.exists():
+            shutil.copytree(self.run, now / "run", copy_function=linked)
+
+    def wrap(self, owner, name):
+        real = getattr(owner, name)
+
+        def call(*args, **kwargs):
+            if self.quiet: # its own copying
+                return real(*args, **kwargs)
+            self.quiet = True
+            try:
+                self.take()
+                if name == "write_text":
+                    real(args[0], args[1][: len(args[1]) // 2], **kwargs)
+                    self.take()
+            finally:
+                self.quiet = False
+            return real(*args, **kwargs)
+
+        return mock.patch.object(owner, name, call)
+
+    def __enter__(self):
+        self.quiet, self.patches = False, [self.wrap(*one) for one in CALLS]
+        for p in self.patches:
+            p.start()
+
+    def __exit__(self, *error):
+        for p in self.patches:
+            p.stop()
+
+
+def same_files(one, two):
+    "Have two folders the same names with the same bytes?"
+
+    def told(folder):
+        return {
+            p.relative_to(folder).as_posix(): p.read_bytes() if p.is_file() else None
+            for p in folder.rglob("*")
+        }
+
+    return told(one) == told(two)
+
+
+def left_by_kills(desk, out, begun, over):
+    "Different folders that kills would leave of a training, in order, and how many calls they stand for"
+    assert desk.run(out, within=Snapshots(desk.folder / out, begun, over))[0] == 0
+    states, kept = sorted(desk.folder.glob("state-*")), []
+    for state in states:
+        if not kept or not same_files(kept[-1], state):
+            kept.append(state)
+    shutil.rmtree(desk.folder / out)
+    return kept, len(states)
+
+
+def ends():
+    "What kills leave of a training until checkpoints/run.json is in place (begun again, and resumed), and from its report to its last call (resumed)"
+    names = ("calls", "points", "tried", "refused", "same_weights", "left_over")
+    found = dict(start=dict.fromkeys(names, 0), finish=dict.fromkeys(names, 0))
+    with tempfile.TemporaryDirectory() as tmp:
+        desk, want = short_desk(tmp)
+        run = desk.folder / "killed"
+
+        def marked():
+            return (run / "checkpoints" / "run.json").exists()
+
+        def reported():
+            return (run / "report.html").exists()
+
+        for part, begun, over in (
+            ("start", lambda: True, marked),
+            ("finish", reported, lambda: False),
+        ):
+            told = found[part]
+            states, told["calls"] = left_by_kills(desk, "killed", begun, over)
+            for state in states:
+                told["points"] += 1
+                begins = part == "start" and state != states[-1] # the last one has its mark
+                for more in [(), ("--resume",)] if begins else [("--resume",)]:
+                    told["tried"] += 1
+                    name = f"{state.name}/run"
+                    brought_to_an_end(desk, name, want, told, *more)
+                print(found, file=sys.stderr)
+            for state in desk.folder.glob("state-*"):
+                shutil.rmtree(state)
+    return found
+
+
+def lost():
+    "A run killed after its second checkpoint, whose run.json or history.jsonl is then empty or missing: resumed, and with a word about it"
+    found = dict(tried=0, refused=0, same_weights=0, left_over=0, said=0, asked_for_options=0)
+    with tempfile.TemporaryDirectory() as tmp:
+        desk, want = short_desk(tmp)
+        part = desk.folder / "part"
+        second = lambda: desk.newest("part") >= 2 # noqa: E731
+        assert desk.run("part", within=Sabotage(1, "kill", second))[0] == -signal.SIGKILL
+        mark, history = part / "checkpoints" / "run.json", part / "history.jsonl"
+        kept = {path: path.read_bytes() for path in (mark, history)}
+        for path, left in ((mark, b""), (mark, b"{"), (history, None), (history, b"")):
+            path.write_bytes(left) if left is not None else path.unlink()
+            found["tried"] += 1
+            said = brought_to_an_end(desk, "part", want, found, "--resume")
+            found["said"] += f"note: {path.name} was" in said
+            if path == mark:
+                whole, desk.command = desk.command, desk.command[:2]
+                code, said = desk.run("part", "--resume")
+                desk.command = whole
+                found["asked_for_options"] += code == 2 and "run.json is damaged" in said
+            path.write_bytes(kept[path])
     return found
 
 
@@ -830,6 +987,8 @@ def cost(steps="45", saves="3"):
 
 PARTS = dict(
     saves=saves,
+    ends=ends,
+    lost=lost,
     kills=kills,
     signals=signals,
     damage=damage,
