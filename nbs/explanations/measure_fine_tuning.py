@@ -5,7 +5,8 @@ the loss between two models, and what pre-training is worth in rows. JSON.
 
 All is measured on 1,000 rows of train.csv that no model learns from; test.csv stays closed. Of
 each text the model reads 24 tokens: a headline and a few words, so that it takes half an hour on
-one core. A run that is in the folder --keep already is not made again, so it can be continued.
+one core. A run that is in the folder --keep already is not made again, so it can be continued;
+--so-far prints the runs that are there.
 """
 import argparse
 import json
@@ -255,6 +256,8 @@ def read_state(name):
 def run(part, measure, rows, **settings):
     "Make a run, or read it where it was made before"
     path = KEEP / ("-".join([part, *map(str, settings.values())]) + ".json")
+    if ARGS.so_far and not path.exists():
+        return part, None
     if not path.exists():
         facts, start = circumstances(COMMAND), time.process_time()
         found = settings | measure(rows, **settings)
@@ -326,6 +329,8 @@ def collect(rows):
     "The runs by part, with the CPU seconds of each part"
     found, seconds, facts = {}, {}, {}
     for part, one in all_runs(rows):
+        if one is None:
+            continue
         facts = one["facts"]
         found.setdefault(part, []).append(one["found"])
         seconds[part] = round(seconds.get(part, 0) + one["cpu_seconds"], 1)
@@ -344,6 +349,7 @@ if __name__ == "__main__":
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("data", help="folder with train.csv of AG News")
     ap.add_argument("--keep", required=True, type=Path, help="folder for finished runs")
+    ap.add_argument("--so-far", action="store_true", help="print what is there, make no runs")
     ARGS = ap.parse_args()
     KEEP = ARGS.keep
     KEEP.mkdir(parents=True, exist_ok=True)
