@@ -224,7 +224,8 @@ def public_definitions(module: Module) -> list:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             found.append((node.name, node.lineno))
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            stored = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            stored = [n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
             found += [(n.id, node.lineno) for n in stored if isinstance(n.ctx, ast.Store)]
     return [(name, line) for name, line in found if not name.startswith("_")]
 

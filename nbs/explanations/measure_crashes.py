@@ -271,7 +271,7 @@ class Desk:
             intermediate_size=128,
         )
 
-    def start(self, out, *more, within=nullcontext()):
+    def start(self, out, *more, within=None):
         "Begin a training in a forked process"
         said = self.folder / f"{out}.txt"
         pid = os.fork()
@@ -292,7 +292,7 @@ class Desk:
             from newsclf.cli.main import main
 
             try:
-                with within:
+                with within or nullcontext():
                     main()
                 code = 0
             except SystemExit as e:
@@ -303,7 +303,7 @@ class Desk:
                 sys.stderr.flush()
             os._exit(code)
 
-    def run(self, out, *more, within=nullcontext()):
+    def run(self, out, *more, within=None):
         "A training to its end: exit code and what it said"
         p = self.start(out, *more, within=within)
         said, _ = p.communicate()

@@ -43,13 +43,13 @@ check_line = Exercise(
             made=_has_bare_semicolon,
             example="newsclf check sports.csv --text headline --label desk --delimiter ;",
             en="The shell ends a command at a bare semicolon. Put it in quotes: ';'",
-            es="El shell termina la orden en un punto y coma suelto. Ponlo entre comillas: ';'",
+            es="Para la terminal, el comando acaba en el punto y coma. Ponlo entre comillas: ';'",
         ),
         Mistake(
             made=lambda line: "--delimiter" not in _typed(line)[1],
             example="newsclf check sports.csv --text headline --label desk",
             en="The file is not separated by commas; `--delimiter` says by what.",
-            es="El archivo no está separado por comas; `--delimiter` dice por qué.",
+            es="El archivo no está separado por comas; `--delimiter` dice cuál es el separador.",
         ),
         Mistake(
             made=lambda line: not {"--text", "--label"} <= _typed(line)[1].keys(),
@@ -61,7 +61,7 @@ check_line = Exercise(
             made=lambda line: _typed(line)[0][:2] != ["newsclf", "check"],
             example="newsclf train --data sports.csv --text headline --label desk --delimiter ';'",
             en="Do not train yet: which command only reads the file?",
-            es="Aún no entrenes: ¿qué orden solo lee el archivo?",
+            es="Aún no entrenes: ¿qué comando se limita a leer el archivo?",
         ),
     ),
     en="newsclf check, the file, then --text, --label and --delimiter with their values.",
@@ -102,7 +102,7 @@ predict_line = Exercise(
                 "--output labelled.csv"
             ),
             en="The class is what you ask for: there is no column to name.",
-            es="La clase es lo que preguntas: no hay columna que nombrar.",
+            es="La clase es justo lo que quieres averiguar: no hay columna que nombrar.",
         ),
     ),
     en="newsclf predict with --input, --text and --output, each followed by its value.",
@@ -111,7 +111,14 @@ predict_line = Exercise(
 
 # %% ../../nbs/8_learn/17_command.ipynb #20c3a3b9
 _LINE = json.dumps(
-    dict(text="p_word", predicted="World", probability=0.5, p_World=0.5, p_Sports=0.3, p_Business=0.2)
+    dict(
+        text="p_word",
+        predicted="World",
+        probability=0.5,
+        p_World=0.5,
+        p_Sports=0.3,
+        p_Business=0.2,
+    )
 )
 _OTHER = json.dumps(dict(text="a", predicted="B", probability=0.6, p_A=0.1, p_B=0.6, p_C=0.3))
 
@@ -136,13 +143,13 @@ second_class = Exercise(
             made=lambda f: _answers(f, "World"),
             example=lambda line: _ordered(line)[0],
             en="That is the most probable class. Asked for is the one after it.",
-            es="Esa es la clase más probable. Se pide la siguiente.",
+            es="Esa es la clase más probable. Se pide la segunda.",
         ),
         Mistake(
             made=lambda f: _answers(f, "p_Sports"),
             example=lambda line: "p_" + _ordered(line)[1],
             en="The `p_` belongs to the name of the column, not to that of the class.",
-            es="El `p_` es del nombre de la columna, no del de la clase.",
+            es="`p_` es parte del nombre de la columna, no del de la clase.",
         ),
         Mistake(
             made=lambda f: _answers(f, "Business"),
@@ -172,7 +179,7 @@ after_a_night = Exercise(
             made=lambda f: _acts(f, "", "mail", "mail"),
             example=lambda code, last: "mail" if code else "",
             en="130 is no failure: the run was stopped, and its last line says how to go on.",
-            es="130 no es un fallo: se detuvo, y su última línea dice cómo seguir.",
+            es="130 no es un fallo: la ejecución se detuvo, y su última línea dice cómo seguir.",
         ),
         Mistake(
             made=lambda f: _acts(f, "mail", "", ""),
@@ -184,7 +191,7 @@ after_a_night = Exercise(
             made=lambda f: _acts(f, "", "mail", _LAST),
             example=lambda code, last: {0: "", 2: "mail", 130: last}.get(code, ""),
             en="What of the other codes, such as 1? Whatever is neither 0 nor 130 needs a person.",
-            es="¿Y los demás códigos, como el 1? Lo que no sea 0 ni 130 necesita a una persona.",
+            es="¿Y los demás códigos, como el 1? Si no es 0 ni 130, alguien tiene que mirarlo.",
         ),
     ),
     en="An empty text for 0, the last line for 130, and \"mail\" for everything else.",
@@ -227,5 +234,5 @@ which_is_better = Exercise(
         ),
     ),
     en="\"second\" if the whole interval is above 0, \"first\" if below, else \"cannot tell\".",
-    es="\"second\" si el intervalo entero pasa de 0, \"first\" si no llega; si no, \"cannot tell\".",
+    es="\"second\" por encima de 0, \"first\" por debajo y \"cannot tell\" si contiene el 0.",
 )

@@ -39,14 +39,16 @@ padding_of_batches = Exercise(
         Mistake(
             made=lambda f: _pads(f, 1 - 150 / 250),
             example=lambda lengths, batch: 1 - sum(lengths) / (max(lengths) * len(lengths)),
-            en="You fill every row to the longest of all. Each batch is as wide as its own longest row.",
-            es="Rellenas todas las filas hasta la más larga. Cada lote mide lo que su fila más larga.",
+            en="You fill every row to the longest of all. "
+            "Each batch is as wide as its own longest row.",
+            es="Rellenas hasta la fila más larga de todas. Cada lote tiene su propia longitud.",
         ),
         Mistake(
             made=lambda f: _pads(f, _mean_of_batches(_LENGTHS, 2)),
             example=_mean_of_batches,
-            en="A mean of fractions counts each batch alike. Add up the tokens of all batches first.",
-            es="Una media de proporciones iguala los lotes. Suma antes los tokens de todos.",
+            en="A mean of fractions counts each batch alike. "
+            "Add up the tokens of all batches first.",
+            es="Así todos los lotes pesan lo mismo. Suma antes los tokens de todos.",
         ),
         Mistake(
             made=lambda f: _pads(f, 150 / 170),
@@ -88,7 +90,7 @@ typical_time = Exercise(
             made=lambda f: _reads(f, statistics.mean(_TAKEN[1:])),
             example=lambda taken: statistics.mean(taken[1:]),
             en="The first step is gone, good. But a mean follows one slow step; take the median.",
-            es="Sin el primer paso, bien. Pero la media sigue a un paso lento; toma la mediana.",
+            es="Bien, sin el primer paso. Pero un paso lento arrastra la media; toma la mediana.",
         ),
         Mistake(
             made=lambda f: _reads(f, statistics.median(_TAKEN)),
@@ -100,7 +102,7 @@ typical_time = Exercise(
             made=lambda f: _reads(f, min(_TAKEN)),
             example=min,
             en="The quickest step is luck, not what you wait for. Take the middle one.",
-            es="El paso más rápido es suerte, no lo que esperas. Toma el del medio.",
+            es="El paso más rápido es cuestión de suerte. Toma el del medio.",
         ),
     ),
     en="Leave out the first time, sort the others, and take the one in the middle.",
@@ -122,7 +124,7 @@ speed_up = Exercise(
             made=lambda f: _gains(f, 2.4) or _gains(f, 0.4 + 2.4),
             example=lambda part, times: part * times,
             en="Times add up, speeds do not. How long does the step take afterwards?",
-            es="Los tiempos se suman, las velocidades no. ¿Cuánto dura el paso después?",
+            es="Los tiempos se suman; las velocidades, no. ¿Cuánto dura ahora el paso?",
         ),
         Mistake(
             made=lambda f: _gains(f, 0.4 + 0.15),
@@ -162,7 +164,7 @@ whole_norm = Exercise(
             made=lambda f: _measures(f, 17),
             example=lambda pieces: sum(_lengths(pieces)),
             en="Norms do not add up; their squares do. One root over everything.",
-            es="Las normas no se suman; sus cuadrados sí. Una sola raíz sobre todo.",
+            es="Las normas no se suman; sus cuadrados sí. Saca una sola raíz, al final.",
         ),
         Mistake(
             made=lambda f: _measures(f, 169),
@@ -214,9 +216,9 @@ count_operations = Exercise(
             made=lambda f: _operates(f, 600),
             example=lambda rows, before, after: 4 * rows * before * after,
             en="The way back makes two products: gradients of the weights, and of the inputs.",
-            es="La vuelta hace dos productos: gradientes de los pesos y de las entradas.",
+            es="La vuelta hace dos productos: el gradiente de los pesos y el de las entradas.",
         ),
     ),
     en="Forward 2 × rows × before × after; backward twice as many; add both.",
-    es="Ida: 2 × rows × before × after; vuelta: el doble; suma las dos.",
+    es="Ida: 2 × rows × before × after. Vuelta: el doble. Suma las dos.",
 )

@@ -46,7 +46,7 @@ count_classes = Exercise(
         ),
     ),
     en="The list needs one number for each class: how often the class occurs in `labels`.",
-    es="La lista lleva un número por clase: cuántas veces aparece la clase en `labels`.",
+    es="La lista tiene un número por clase: cuántas veces aparece esa clase en `labels`.",
 )
 
 # %% ../../nbs/8_learn/11_first_model.ipynb #4e8d6e65
@@ -94,7 +94,7 @@ mask_rows = Exercise(
         ),
     ),
     en="Each row of the mask has the width of the longest row: ones for its tokens, then zeros.",
-    es="Cada fila de la máscara mide lo que la fila más larga: unos para sus tokens, luego ceros.",
+    es="Todas las filas de la máscara miden lo que la más larga: primero unos, después ceros.",
 )
 
 # %% ../../nbs/8_learn/11_first_model.ipynb #dce1313e
@@ -123,7 +123,7 @@ loss_by_hand = Exercise(
             made=lambda f: _says(f, math.log(_softmax(_LOGITS)[1])),
             example=lambda logits, label: math.log(_softmax(logits)[label]),
             en="A loss is not negative: it is minus the logarithm.",
-            es="Una pérdida no es negativa: es menos el logaritmo.",
+            es="Una pérdida nunca es negativa: es menos el logaritmo de la probabilidad.",
         ),
         Mistake(
             made=lambda f: _says(f, _softmax(_LOGITS)[1]),
@@ -135,7 +135,7 @@ loss_by_hand = Exercise(
             made=lambda f: _says(f, -math.log(max(_softmax(_LOGITS)))),
             example=lambda logits, label: -math.log(max(_softmax(logits))),
             en="You take the largest probability. The loss asks for that of the true class.",
-            es="Tomas la probabilidad mayor. La pérdida pide la de la clase verdadera.",
+            es="Tomas la probabilidad mayor. Para la pérdida cuenta la de la clase verdadera.",
         ),
         Mistake(
             made=lambda f: _says(f, -_LOGITS[1]) or _says(f, -math.log(0.5)),
@@ -179,7 +179,7 @@ count_steps = Exercise(
         ),
     ),
     en="Steps in an epoch: rows divided by batch, rounded up. Then times the epochs.",
-    es="Pasos de una época: filas entre lote, hacia arriba. Después, por las épocas.",
+    es="Pasos de una época: filas entre tamaño del lote, hacia arriba. Y eso, por las épocas.",
 )
 
 # %% ../../nbs/8_learn/11_first_model.ipynb #1e8184b2
@@ -211,7 +211,7 @@ precision_by_hand = Exercise(
             made=lambda f: _found(f, 1 / 2),
             example=lambda true, predicted, label: _precision(predicted, true, label),
             en="That is the recall: you divide by the rows of the class, not by those predicted.",
-            es="Eso es la exhaustividad: divides entre las filas de la clase, no las predichas.",
+            es="Eso es la exhaustividad: divides entre las filas de la clase. Usa las predichas.",
         ),
         Mistake(
             made=lambda f: _found(f, 4 / 7),
@@ -225,9 +225,9 @@ precision_by_hand = Exercise(
             made=lambda f: _found(f, 2 / 3),
             example=lambda true, predicted, label: _precision(true, predicted, label, math.nan),
             en="Correct while the class is predicted. If it never is, return 0.",
-            es="Correcto mientras la clase se predice. Si nunca se predice, devuelve 0.",
+            es="Correcto si la clase se predice alguna vez. Si no se predice nunca, devuelve 0.",
         ),
     ),
     en="Of the rows predicted as `label`, the fraction that really are.",
-    es="De las filas predichas como `label`, la proporción que de verdad lo son.",
+    es="De las filas predichas como `label`, la proporción que de verdad es de esa clase.",
 )

@@ -35,10 +35,10 @@ def _slip(
     return Mistake(lambda answer: _same(answer(*given), wrong(*given)), wrong, en, es)
 
 # %% ../../nbs/8_learn/12_inside_bert.ipynb #78641f0c
-PIECES = {"u", "un", "k", "keep", "keeper", "g", "goal", "beat", "able", "goalie"}
+PIECES = frozenset(("u", "un", "k", "keep", "keeper", "g", "goal", "beat", "able", "goalie"))
 
 
-def _longest(word: str, vocabulary: set[str], last: int = 0) -> str:
+def _longest(word: str, vocabulary: frozenset[str], last: int = 0) -> str:
     tried = (word[:end] for end in range(len(word) - last, 0, -1))
     return next(piece for piece in tried if piece in vocabulary)
 
@@ -143,7 +143,7 @@ softmax = Exercise(
             made=_both_ways,
             example=lambda scores, dim: scores.exp() / scores.exp().sum(dim, keepdim=True),
             en="Right for small scores, but exp(1,000) is infinite. Subtract the maximum.",
-            es="Bien con valores pequeños, pero exp(1000) es infinito. Resta el máximo.",
+            es="Bien con puntuaciones pequeñas, pero exp(1,000) es infinito. Resta el máximo.",
         ),
         _slip(
             (SCORES, 0),
@@ -155,17 +155,17 @@ softmax = Exercise(
             made=lambda answer: (answer(SCORES, -1) < 0).any(),
             example=lambda scores, dim: scores / scores.sum(dim, keepdim=True),
             en="A probability cannot be negative: take `exp` of the scores first.",
-            es="Una probabilidad no puede ser negativa: aplica antes `exp` a los valores.",
+            es="Una probabilidad no puede ser negativa: aplica antes `exp`.",
         ),
         Mistake(
             made=lambda answer: abs(answer(SCORES, -1).sum() - 1) < 1e-3,
             example=lambda scores, dim: scores.exp() / scores.exp().sum(),
             en="The whole table adds up to 1. Each row should: use `dim` and `keepdim=True`.",
-            es="La tabla entera suma 1. Debe sumarlo cada fila: usa `dim` y `keepdim=True`.",
+            es="La tabla entera suma 1. Debe sumar 1 cada fila: usa `dim` y `keepdim=True`.",
         ),
     ),
     en="e to the power of each score, divided by the sum of these along `dim`.",
-    es="e elevado a cada valor, dividido entre la suma de todos ellos en `dim`.",
+    es="e elevado a cada puntuación, dividido entre la suma de esas potencias en `dim`.",
 )
 
 # %% ../../nbs/8_learn/12_inside_bert.ipynb #d00d79c1
@@ -198,17 +198,17 @@ one_head = Exercise(
             HEAD,
             lambda q, k, v: _mixed(q, k, v, dim=0),
             "Each token shares out its own attention: softmax goes along the last dimension.",
-            "Cada token reparte su propia atención: el softmax va en la última dimensión.",
+            "Cada token reparte su propia atención: el softmax va por la última dimensión.",
         ),
         _slip(
             HEAD,
             lambda q, k, v: q @ k.T / math.sqrt(q.shape[-1]) @ v,
             "These are raw scores times values. Softmax between them turns scores into weights.",
-            "Multiplicas puntuaciones sin más por valores. Falta el softmax, que las hace pesos.",
+            "Falta el softmax: antes de multiplicar por `v`, convierte las puntuaciones en pesos.",
         ),
     ),
     en="Scores `q @ k.T`, divided by the root of the size; softmax of each row; times `v`.",
-    es="Puntuaciones `q @ k.T`, divididas entre la raíz del tamaño; softmax por fila; por `v`.",
+    es="`q @ k.T` entre la raíz del tamaño; softmax de cada fila; y el resultado, por `v`.",
 )
 
 # %% ../../nbs/8_learn/12_inside_bert.ipynb #f72b922d
@@ -231,7 +231,7 @@ masked = Exercise(
             MASKED,
             lambda scores, mask: (scores + (1 - mask)[:, :, None] * -1e9).softmax(-1),
             "You hide who asks. Padding must not be asked: the mask belongs to the columns.",
-            "Ocultas a quien pregunta. Oculta al relleno en las columnas: a él no se le pregunta.",
+            "Ocultas a quien pregunta. Oculta el relleno en las columnas: a él no se le pregunta.",
         ),
         _slip(
             MASKED,
@@ -249,7 +249,7 @@ masked = Exercise(
             made=lambda answer: (answer(*MASKED).sum(-1) < 0.999).any(),
             example=lambda scores, mask: scores.softmax(-1) * mask[:, None, :],
             en="Padding gets nothing, but the rows no longer add up to 1: mask before softmax.",
-            es="El relleno no recibe nada, pero las filas ya no suman 1: aplica antes la máscara.",
+            es="El relleno no recibe nada, pero las filas no suman 1: la máscara va primero.",
         ),
         Mistake(
             made=lambda answer: (answer(*MASKED)[1, :, 2:] > 1e-6).any(),
@@ -346,7 +346,7 @@ layer_weights = Exercise(
         ),
     ),
     en="Four layers of 384 × 384, one each of 384 × 1,536 and back, with biases; and two norms.",
-    es="Cuatro capas de 384 × 384, una de 384 × 1536 y otra de vuelta, con sesgos; y dos normas.",
+    es="Cuatro capas de 384 × 384, una de 384 × 1,536 y otra de vuelta, con sesgos; y dos normas.",
 )
 
 # %% ../../nbs/8_learn/12_inside_bert.ipynb #a53d9cc1
@@ -377,7 +377,7 @@ head_gradient = Exercise(
             ROWS,
             lambda h, proba, labels: _gradient(h, proba, labels) * len(h),
             "That is the sum over the rows. The loss is a mean: divide by their number.",
-            "Esa es la suma de las filas. La pérdida es una media: divide entre su número.",
+            "Esa es la suma de las filas. La pérdida es una media: divide entre cuántas son.",
         ),
         _slip(
             ROWS,

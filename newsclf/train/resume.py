@@ -278,17 +278,29 @@ class Keeper(TrainerCallback):
         if stop_asked(self.trainer):
             raise _EvaluationStopped
 
+# %% ../../nbs/3_train/21_resume.ipynb #e125bd77
+def _lacks_lines(
+    path:Path, # A history
+    lines:str, # With which it should begin
+)->bool:
+    "Tell whether a history is missing, empty, damaged or another one"
+    try:
+        return not path.read_text(encoding="utf-8").startswith(lines)
+    except (OSError, ValueError):
+        return True
+
 # %% ../../nbs/3_train/21_resume.ipynb #9c3f0401
 def resume_rest(
     trainer:ResumableTrainer, # Of the new process
     begin:Checkpoint, # From which it resumes
 ):
     "Restore early stopping and the history"
-    lines, kept, best = begin.path / HISTORY, begin.path / "best.safetensors", trainer.best
-    if not process_rank()[0] and lines.exists():
-        if not trainer.history.path.exists():
+    path, kept, best = begin.path / HISTORY, begin.path / "best.safetensors", trainer.best
+    if not process_rank()[0] and path.exists():
+        lines = path.read_text(encoding="utf-8")
+        if _lacks_lines(trainer.history.path, lines):
             trainer.keep.say("note: history.jsonl was lost; the checkpoint has its lines")
-        write_text(trainer.history.path, lines.read_text(encoding="utf-8"))
+        write_text(trainer.history.path, lines)
     best.best, best.since = begin.state.best, begin.state.since
     best.kept = load_tensors(kept) if kept.exists() else None
     trainer.args.eval_on_start = begin.state.evaluation_due
