@@ -77,6 +77,16 @@ def _score_interval(
 
     return end(-1.0), end(1.0)
 
+# %% ../../nbs/4_evaluate/30_paired.ipynb #82c74c48
+def _draw_scores(
+    right, # (2 models, draws, classes) correct predictions of each class
+    said, # (2 models, draws, classes) predictions of each class
+    of, # (classes,) rows of each class
+)->np.ndarray: # (2 models, draws, 2): accuracy and macro F1
+    "Score both models on some of the drawn test sets"
+    f1 = 2 * right / np.maximum(of + said, 1)
+    return np.stack([right.sum(-1) / of.sum(), f1[..., of > 0].mean(-1)], -1)
+
 # %% ../../nbs/4_evaluate/30_paired.ipynb #82c74c49
 def _bootstrap_scores(
     labels, # (rows,) class indices
@@ -88,16 +98,16 @@ def _bootstrap_scores(
 )->np.ndarray: # (2 models, draws, 2): accuracy and macro F1
     "Score both models on test sets drawn from the rows, class by class"
     rng, of = np.random.default_rng(seed), np.bincount(labels, minlength=classes)
-    right, said = np.zeros((2, draws, classes)), np.zeros((2, draws, classes))
+    right, said = np.zeros((2, 2, draws, classes), np.int32)
     for c in np.flatnonzero(of):
         pairs, n = np.unique((said_a * classes + said_b)[labels == c], return_counts=True)
-        drawn = rng.multinomial(of[c], n / of[c], size=draws).astype(np.float64)
+        drawn = rng.multinomial(of[c], n / of[c], size=draws)
         for m, one in enumerate(np.divmod(pairs, classes)):
             np.add.at(said[m].T, one, drawn.T)
             right[m, :, c] = drawn[:, one == c].sum(1)
-    f1 = 2 * right / np.maximum(of + said, 1)
-    occurring = f1[..., of > 0]
-    return np.stack([right.sum(-1) / len(labels), occurring.mean(-1)], -1)
+    parts = np.array_split(np.arange(draws), 1 + draws * classes // 1_000_000)
+    scored = [_draw_scores(right[:, part], said[:, part], of) for part in parts]
+    return np.concatenate(scored, 1)
 
 # %% ../../nbs/4_evaluate/30_paired.ipynb #4923d8df
 def macro_f1_values(
@@ -281,17 +291,17 @@ class ClassDifference:
     p_holm:float # Adjusted for the number of classes
 
 # %% ../../nbs/4_evaluate/30_paired.ipynb #a913b9e1
-def _recall_difference(
-    right_a, # (seeds, rows of the class) bool: A's predictions correct
-    right_b, # (seeds, rows of the class) of B's
-)->Difference:
-    "Compare recall of a class: by McNemar for single runs, else over rows and seeds"
-    found = compare_seeds(right_a, right_b)
-    if max(len(right_a), len(right_b)) > 1:
-        return found
-    test = _test_answers(right_a, right_b)
-    ends = _score_interval(test.only_a, test.only_b, right_a.shape[1])
-    return replace(found, p=test.mid_p, interval_95=[float(e) for e in ends])
+def _recall_differences(
+    sides, # For each class: (1, rows of the class) bool of A and of B: predictions correct
+)->list[Difference]:
+    "Compare recall of each class of single runs, by McNemar and by Tango's interval"
+    tests = [_test_answers(*side) for side in sides]
+    counts = [[t.only_a for t in tests], [t.only_b for t in tests], [a.shape[1] for a, _ in sides]]
+    ends = np.stack(_score_interval(*counts), -1).tolist()
+    return [
+        replace(compare_seeds(*side), p=test.mid_p, interval_95=both)
+        for side, test, both in zip(sides, tests, ends, strict=True)
+    ]
 
 # %% ../../nbs/4_evaluate/30_paired.ipynb #5f01f3ed
 def class_differences(
@@ -303,7 +313,9 @@ def class_differences(
     "Compare recall of each class; p adjusted by Holm"
     counts = np.bincount(labels, minlength=len(names))
     places = np.flatnonzero(counts)
-    found = [_recall_difference(right_a[:, labels == c], right_b[:, labels == c]) for c in places]
+    sides = [(right_a[:, labels == c], right_b[:, labels == c]) for c in places]
+    single = max(len(right_a), len(right_b)) == 1
+    found = _recall_differences(sides) if single else [compare_seeds(*side) for side in sides]
     p = [cast(float, d.p) for d in found]
     return [
         ClassDifference(names[c], int(counts[c]), d.a, d.b, d.difference, d.interval_95, *ps)
