@@ -36,7 +36,7 @@ first_loss = Exercise(
             made=lambda f: _agrees(f, lambda k: 1 / k, _CLASSES),
             example=lambda k: 1 / k,
             en="That is the probability of the true class. The loss is minus its logarithm.",
-            es="Esa es la probabilidad de la clase correcta. La pérdida es menos su logaritmo.",
+            es="Esa es la probabilidad de la clase verdadera. La pérdida es menos su logaritmo.",
         ),
         Mistake(
             made=lambda f: _agrees(f, lambda k: math.log(1 / k), _CLASSES),
@@ -52,7 +52,7 @@ first_loss = Exercise(
         ),
     ),
     en="Every class gets the probability 1/k. Put that into the formula of the loss.",
-    es="Cada clase recibe la probabilidad 1/k. Ponla en la fórmula de la pérdida.",
+    es="Cada clase recibe la probabilidad 1/k. Úsala en la fórmula de la pérdida.",
 )
 
 # %% ../../nbs/8_learn/13_fine_tuning.ipynb #2d42d54b
@@ -86,7 +86,7 @@ steps_in_all = Exercise(
             made=lambda f: _agrees(f, lambda n, b, e: math.ceil(n / b), _LENGTHS),
             example=lambda n, b, e: math.ceil(n / b),
             en="Those are the steps of one epoch. The rows are read `epochs` times.",
-            es="Esos son los pasos de una sola época. Las filas se leen `epochs` veces.",
+            es="Esos son los pasos de una sola época. Las filas se recorren `epochs` veces.",
         ),
     ),
     en="Count the batches of one epoch, the last and smaller one too, then all epochs.",
@@ -154,13 +154,13 @@ left_to_train = Exercise(
             made=lambda count: count == 3 * _LAYER + _EMBEDDINGS,
             example=17_241_984,
             en="Those are the numbers that stay as they are. What is left besides them?",
-            es="Esos son los números que no cambian. ¿Cuáles quedan además de ellos?",
+            es="Esos son los números que no cambian. ¿Cuántos son los demás?",
         ),
         Mistake(
             made=lambda count: count == 3 * _LAYER + _EMBEDDINGS + _HEAD,
             example=17_243_524,
             en="The embeddings are still being trained: hold them fixed too.",
-            es="Los embeddings todavía se entrenan: congélalos también.",
+            es="Las incrustaciones todavía se entrenan: congélalas también.",
         ),
         Mistake(
             made=lambda count: count == 6 * _LAYER + _EMBEDDINGS + _HEAD,
@@ -197,7 +197,7 @@ decayed_weight = Exercise(
             made=lambda f: _agrees(f, lambda w, r, d, n: w * (1 - d) ** n, _DECAYS),
             example=lambda w, r, d, n: w * (1 - d) ** n,
             en="The rate is missing: a step takes rate × decay of the weight away.",
-            es="Falta la tasa: cada paso quita tasa × decaimiento del peso.",
+            es="Falta la tasa: cada paso le quita al peso la parte tasa × decaimiento.",
         ),
         Mistake(
             made=lambda f: _agrees(f, lambda w, r, d, n: w * (1 - r * d), _DECAYS),

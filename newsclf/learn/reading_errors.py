@@ -49,13 +49,13 @@ rows_for = _exercise(
             **_misses(z=1),
             en="That is one standard error to each side, which holds in 68 of 100 tests. "
             "For 95, take 1.96 of them.",
-            es="Eso es un error estándar a cada lado, que se cumple en 68 de cada 100 tests. "
-            "Para 95, toma 1,96.",
+            es="Eso es un error estándar a cada lado, que vale para 68 de cada 100 pruebas. "
+            "Para 95, toma 1.96.",
         ),
         Mistake(
             **_misses(unit=1),
             en="A point is a hundredth: ±1 point is 0.01 to each side.",
-            es="Un punto es una centésima: ±1 punto es 0,01 a cada lado.",
+            es="Un punto es una centésima: ±1 punto es 0.01 a cada lado.",
         ),
         Mistake(
             **_misses(unit=200),
@@ -71,7 +71,7 @@ rows_for = _exercise(
     ),
     en="Set 1.96 standard errors, √(p(1 − p)/n), equal to the points divided by 100, "
     "and solve for n.",
-    es="Iguala 1,96 errores estándar, √(p(1 − p)/n), a los puntos divididos entre 100 "
+    es="Iguala 1.96 errores estándar, √(p(1 − p)/n), a los puntos divididos entre 100 "
     "y despeja n.",
 )
 
@@ -120,7 +120,7 @@ confusion = _exercise(
         ),
     ),
     en="Entry (i, j) is the number of rows whose true class is i and whose prediction is j.",
-    es="La entrada (i, j) es el número de filas cuya clase verdadera es i y cuya predicción es j.",
+    es="En (i, j) va el número de filas cuya clase verdadera es i y cuya predicción es j.",
 )
 
 # %% ../../nbs/8_learn/15_reading_errors.ipynb #8bcebd12
@@ -185,7 +185,7 @@ ece = _exercise(
             made=lambda f: _agree(f, lambda n, c, a: _distances(c, a).mean(), _BINS),
             example=lambda rows, confidence, accuracy: _distances(confidence, accuracy).mean(),
             en="Each bin counts the same. Weight it by its rows.",
-            es="Todos los intervalos cuentan igual. Pondera cada uno por sus filas.",
+            es="Todos los tramos cuentan igual. Pondera cada uno por sus filas.",
         ),
         Mistake(
             made=lambda f: _agree(
@@ -195,17 +195,17 @@ ece = _exercise(
                 np.subtract(confidence, accuracy), weights=rows),
             en="Too sure and too shy cancel. Take the absolute value in each bin first.",
             es="El exceso y la falta de confianza se compensan. "
-            "Toma antes el valor absoluto en cada intervalo.",
+            "Toma antes el valor absoluto en cada tramo.",
         ),
         Mistake(
             made=lambda f: _agree(f, lambda n, c, a: _distances(c, a).max(), _BINS),
             example=lambda rows, confidence, accuracy: _distances(confidence, accuracy).max(),
             en="That is the worst bin. The calibration error is the weighted mean of all bins.",
-            es="Ese es el peor intervalo. El error de calibración es la media ponderada de todos.",
+            es="Ese es el peor tramo. El error de calibración es la media ponderada de todos.",
         ),
     ),
     en="Take |accuracy − confidence| in each bin, and average it with the rows as weights.",
-    es="Toma |exactitud − confianza| en cada intervalo y haz la media con las filas como pesos.",
+    es="Toma |exactitud − confianza| en cada tramo y haz la media con las filas como pesos.",
 )
 
 # %% ../../nbs/8_learn/15_reading_errors.ipynb #e351f678
@@ -227,13 +227,13 @@ heated = _exercise(
             made=lambda f: _agree(f, lambda z, t: _heated(z, 1 / t), _HEATS),
             example=lambda logits, temperature: _softmax(np.multiply(logits, temperature)),
             en="Your model gets surer when heated. The temperature divides the logits.",
-            es="Tu modelo se vuelve más seguro al calentarlo. La temperatura divide los logits.",
+            es="Con más temperatura, tu modelo está más seguro. La temperatura divide los logits.",
         ),
         Mistake(
             made=lambda f: _agree(f, lambda z, t: _softmax(z) / t, _HEATS),
             example=lambda logits, temperature: _softmax(logits) / temperature,
             en="The probabilities do not sum to 1 any more. Divide before softmax, not after.",
-            es="Las probabilidades ya no suman 1. Divide antes de softmax, no después.",
+            es="Las probabilidades ya no suman 1. Divide antes del softmax, no después.",
         ),
         Mistake(
             made=lambda f: _agree(f, lambda z, t: _softmax(z), _HEATS),
@@ -245,7 +245,7 @@ heated = _exercise(
         ),
     ),
     en="Divide each logit by the temperature, then apply softmax: exp, divided by the sum.",
-    es="Divide cada logit entre la temperatura y aplica softmax: exp, dividido entre la suma.",
+    es="Divide cada logit entre la temperatura y aplica el softmax: exp entre la suma.",
 )
 
 # %% ../../nbs/8_learn/15_reading_errors.ipynb #f8b5c8cb
@@ -261,7 +261,7 @@ by_chance = _exercise(
             example=lambda slices, level: slices * level,
             en="The sum counts twice what happens twice: with 21 slices it is above 1. "
             "Multiply the probabilities that nothing happens.",
-            es="La suma cuenta dos veces lo que ocurre dos veces: con 21 grupos pasa de 1. "
+            es="La suma cuenta dos veces lo que ocurre dos veces: con 21 subgrupos pasa de 1. "
             "Multiplica las probabilidades de que no ocurra nada.",
         ),
         Mistake(
@@ -278,7 +278,7 @@ by_chance = _exercise(
         ),
     ),
     en="One slice stays unmarked with probability 1 − level; all of them with its power.",
-    es="Un grupo queda sin marcar con probabilidad 1 − nivel; todos, con su potencia.",
+    es="Un subgrupo queda sin marcar con probabilidad 1 − nivel; todos, con su potencia.",
 )
 
 # %% ../../nbs/8_learn/15_reading_errors.ipynb #478ce458

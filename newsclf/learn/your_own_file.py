@@ -80,8 +80,8 @@ rows_of = _exercise(
         ),
     ),
     en="Return a dictionary for each row below the header, with the header's names as its keys.",
-    es="Devuelve un diccionario por cada fila, sin contar la cabecera, "
-    "con los nombres de la cabecera como claves.",
+    es="Devuelve un diccionario por cada fila, sin contar el encabezado, "
+    "con los nombres del encabezado como claves.",
 )
 
 # %% ../../nbs/8_learn/14_your_own_file.ipynb #e29b87af
