@@ -80,6 +80,18 @@ def changed(tree) -> set:
     return made
 
 
+def taken(page, found: list) -> list:
+    "Exercises that define a name of the page's own: cells below would get the empty answer"
+    ours, bad = {t.index for t in found}, []
+    others = [ast.parse(re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", c.source)) for c in page.code
+              if c.index not in ours]
+    used = set().union(*(names(tree, ast.Load) | changed(tree) for tree in others))
+    for task in found:
+        both = changed(ast.parse(task.given)) & used
+        bad += [f"{task.place}: defines {n}, which is a name of the page" for n in sorted(both)]
+    return bad
+
+
 def free_names(task: Task) -> set:
     "What an exercise takes from the cells above it"
     tree = ast.parse(f"{task.given}\n{task.solution}")
@@ -163,7 +175,7 @@ def exercises() -> list:
     bad, total, quizzes = [], 0, 0
     for page in tutorials():
         found, wrong = tasks(page)
-        bad += wrong
+        bad += wrong + taken(page, found)
         if len(found) < FEWEST:
             bad.append(f"{page.name}: {len(found)} exercises; {FEWEST} or more are expected")
         bad += answers(page, found) if found else []
