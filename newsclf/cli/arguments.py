@@ -139,7 +139,7 @@ _BY_COMMAND:dict[tuple[str, str], Callable] = {
     ("evaluate", "output"): new_file, ("compare", "output"): new_file,
     ("bench_training", "output"): new_file, ("bench_answering", "output"): new_file,
     ("audit", "out"): lambda out: check_free(user_path(out)),
-    ("check", "file"): lambda file: _check_data(str(file)),
+    ("check_command", "file"): lambda file: _check_data(str(file)),
     ("holdout", "file"): lambda file: _check_data(str(file)), ("holdout", "out"): _check_fixed,
     ("predict", "output"): _check_predictions, ("runs", "folder"): _check_runs,
 }
