@@ -14,7 +14,7 @@ from .exercises import Exercise, Mistake
 # %% ../../nbs/8_learn/17_command.ipynb #cea8d223
 def _typed(line: str) -> tuple[list[str], dict[str, str]]:
     "Words of a line, and its options with their values; `--text=a` is `--text a`"
-    words = []
+    words: list[str] = []
     for word in shlex.split(line):
         words += word.split("=", 1) if word.startswith("--") else [word]
     short = {"-i": "--input", "-o": "--output"}
@@ -131,7 +131,7 @@ def _ordered(line: str) -> list[str]:
     "Classes, the most probable first"
     answer = json.loads(line)
     odds = {k[2:]: v for k, v in answer.items() if k.startswith("p_")}
-    return sorted(odds, key=odds.get, reverse=True)
+    return sorted(odds, key=lambda name: odds[name], reverse=True)
 
 
 second_class = Exercise(

@@ -172,7 +172,7 @@ softmax = Exercise(
 HEAD = tuple(torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1122)))
 
 
-def _mixed(q, k, v, size=None, dim: int = -1) -> torch.Tensor:
+def _mixed(q, k, v, *, size=None, dim: int = -1) -> torch.Tensor:
     return (q @ k.T / math.sqrt(size or q.shape[-1])).softmax(dim) @ v
 
 
