@@ -2,10 +2,11 @@
 
     python nbs/explanations/measure_memory.py ag_news_csv --rows 4000 --epochs 5 > nbs/explanations/figures/memory.json
     python nbs/explanations/measure_memory.py --classes 1000 > nbs/explanations/figures/memory_classes.json
+    python nbs/explanations/measure_memory.py --classes 4 --each 1000 > nbs/explanations/figures/memory_four.json    # as many rows, for comparison
 
 The rows are the first of train.csv and all of test.csv, in a folder of their own. An epoch is what lies between two lines of history.jsonl; its size is the
-largest that was read, and that at its end. With --classes, four made-up rows of each class are trained on for one epoch; what counts is how much larger
-the process grows after training than the model made it, and how long it takes beside the training.
+largest that was read, and that at its end. With --classes, --each made-up rows of each class (4) are trained on for one epoch; what counts is how much larger
+the process grows, and how much longer it takes beside the training, than with as many rows in four classes.
 """
 
 import argparse
@@ -26,6 +27,7 @@ ap.add_argument("data", nargs="?")
 ap.add_argument("--rows", type=int, default=4000)
 ap.add_argument("--epochs", type=int, default=5)
 ap.add_argument("--classes", type=int, default=0)
+ap.add_argument("--each", type=int, default=4)
 a = ap.parse_args()
 
 
@@ -48,14 +50,14 @@ def of_epochs(news):
 
 
 def of_classes(news, seed=1122):
-    "Four rows of each class; three of their forty words are those of the class, the others of the sample"
+    "Rows of each class; three of their forty words are those of the class, the others of the sample"
     from newsclf.data.sources import SAMPLE
 
     dice, news = random.Random(seed), news.with_suffix(".csv")
     words = (SAMPLE / "train.csv").read_text(encoding="utf-8").replace('"', " ").split()
     lines = ["text,label"]
     for i in range(a.classes):
-        for _ in range(4):
+        for _ in range(a.each):
             some = [*(f"subject{i}{c}" for c in "abc"), *dice.sample(words, 37)]
             dice.shuffle(some)
             lines.append(f'"{" ".join(some)}",subject {i}')
@@ -111,7 +113,7 @@ if a.classes:
         seconds=spent,
         seconds_beside_training=round(sum(spent.values()) - spent["train"], 1),
     )
-asked = f"--classes {a.classes}"
+asked = f"--classes {a.classes} --each {a.each}"
 if not a.classes:
     asked = f"{Path(a.data).name} --rows {a.rows} --epochs {a.epochs}"
 found |= dict(precision=manifest["precision"], seed=manifest["seed"])
