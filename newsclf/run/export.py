@@ -36,7 +36,7 @@ from ..data.tokens import encode_texts
 from ..model.precision import error_bound
 from ..model.saved import load_classifier
 from ..model.tokenizers import load_tokenizer
-from ..predict.engines import EXPORT, Exported, engine, open_engine
+from ..predict.engines import EXPORT, Exported, engine, open_engine, openvino_core
 from ..predict.opening import model_folder
 from .dataset import cut_validation
 from .fixed_test import read_for_run
@@ -84,7 +84,7 @@ LIBRARIES_OF["onnx"] = ["onnxruntime", "onnx", "onnxscript"]
 
 def _openvino_halves()->bool:
     "Tell whether OpenVINO computes in bfloat16 here; if not, it silently uses float32"
-    return "BF16" in engine("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 # %% ../../nbs/6_run/41_export.ipynb #444ffc16
 def _choose_export(
