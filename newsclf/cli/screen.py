@@ -258,7 +258,7 @@ class TerminalScreen(PlainScreen):
         if "validation" not in said:
             said = f"{f'loss {number_words(self.loss)}':<37}"
         self.bar.update(self.task, completed=step.done, description=said)
-        if step.done == step.size and step.step == step.steps:
+        if step.done == step.size:
             self.bar.refresh()
 
 # %% ../../nbs/9_cli/05_screen.ipynb #f13d07a4
