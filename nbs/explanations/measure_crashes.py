@@ -1001,8 +1001,10 @@ PARTS = dict(
 )
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--small":
+    if sys.argv[1:2] == ["--small"]:
         Desk.small = bool(sys.argv.pop(1))
+    if len(sys.argv) == 1 or sys.argv[1] not in [*PARTS, "all"]:
+        sys.exit(__doc__)
     if sys.argv[1] != "all":
         print(json.dumps(PARTS[sys.argv[1]](*sys.argv[2:]), indent=1))
     else: # a second word names a folder for the results of single parts; those that are there are not made again

@@ -9,11 +9,11 @@ explanation names; for each export that this machine can make whether it passed 
 it changes; and whether a run that was stopped by a signal and resumed ends with the same bits.
 """
 
+import argparse
 import json
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -277,4 +277,8 @@ def main(path, names):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:] or list(KINDS))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", help="a JSON file for what is found")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)} [all]")
+    given = parser.parse_args()
+    main(given.file, given.kinds or list(KINDS))
