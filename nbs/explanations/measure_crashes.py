@@ -622,7 +622,7 @@ def signals(n="20"):
             found["right_code"] += p.returncode == 128 + number
             found["steps_lost"] = max(found["steps_lost"], desk.history(out) - desk.newest(out))
             found["said_how_to_go_on"] += (
-                "Continue with: newsclf train" in said and "--resume" in said
+                "Continue with:\nnewsclf train" in said and "--resume" in said
             )
             go_on(desk, out, want, found, desk.run)
         p = desk.start("twice")
