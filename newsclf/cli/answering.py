@@ -47,6 +47,7 @@ _OUTPUT = (
 )
 _FORMAT = "Format on standard output: csv, tsv or jsonl, as with -o - [that of the input, or csv]"
 _SAFE = "Put an apostrophe before cells that a spreadsheet would run"
+_SETS = "Add a column set: the labels that hold the true one 95 or 99 times in 100 [none]"
 
 # %% ../../nbs/9_cli/31_answering.ipynb #adca0589
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class _Predictions:
     output:Annotated[Path | None, typer.Option("--output", "-o", help=_OUTPUT)] = None
     format:Annotated[str, typer.Option(help=_FORMAT)] = ""
     safe_cells:Annotated[bool, typer.Option("--safe-cells", help=_SAFE)] = False
+    sets:Annotated[str, typer.Option("--sets", metavar="95|99", help=_SETS)] = ""
+
+    @property
+    def coverage(self)->float|None:
+        "Read the coverage of the prediction sets"
+        return float(self.sets) / 100 if self.sets else None
 
     @property
     def piped(self)->bool:
@@ -178,6 +185,16 @@ def _check_no_file(
         found = f"{typed} looks like a file, not a text"
         raise UserError(found, do="Check the path, and name it with --input")
 
+def _check_sets(
+    wanted:_Predictions, # Where predictions go
+):
+    "Raise `UserError` for prediction sets that are unknown, or not written"
+    if wanted.sets not in ("", "95", "99"):
+        raise UserError(f"--sets must be 95 or 99 (got {wanted.sets})", do="Leave it out for none")
+    if wanted.sets and not wanted.output and not wanted.piped:
+        found = "--sets has an effect on rows that are written"
+        raise UserError(found, do="Add -o - or --output FILE")
+
 def _check_choice(
     text:list[str]|None, # Texts typed
     source:_Source, # Where others come from
@@ -247,7 +264,14 @@ def _predict_here(
 )->dict: # What was answered, for a program
     "Classify rows on standard output, as they come"
     from newsclf.data.trained import columns_words
-    from newsclf.predict.pipes import answer_stream, given_rows, open_source, usual_format
+    from newsclf.predict.decisions import rules_words
+    from newsclf.predict.pipes import (
+        RowForm,
+        answer_stream,
+        given_rows,
+        open_source,
+        usual_format,
+    )
 
     given = given_rows(text) if text else open_source(source.input, options)
     if source.input == "-" and options.given != "txt":
@@ -256,7 +280,10 @@ def _predict_here(
     usual = "csv" if text else usual_format(source.input, options.given)
     kind = (wanted.format or usual) if wanted.piped else "screen"
     rows = None if wanted.piped else []
-    n = answer_stream(given, clf, kind, safe=wanted.safe_cells, told=rows)
+    form = RowForm(kind, wanted.safe_cells, wanted.coverage)
+    n = answer_stream(given, clf, form, told=rows)
+    if wanted.piped:
+        print(as_row("decisions", rules_words(clf.rules)), file=sys.stderr)
     return dict(rows=n) if rows is None else dict(predictions=rows)
 
 # %% ../../nbs/9_cli/31_answering.ipynb #31ae0009
@@ -273,7 +300,8 @@ def _predict_file(
     from newsclf.predict.files import answer_file
 
     how = {f.name: getattr(options, f.name) for f in fields(options)} | asdict(manner)
-    account = answer_file(source.input, wanted.output, run, safe=wanted.safe_cells, **how)
+    how |= dict(safe=wanted.safe_cells, sets=wanted.coverage)
+    account = answer_file(source.input, wanted.output, run, **how)
     return dict(model=str(run), output=str(wanted.output)) | account
 
 # %% ../../nbs/9_cli/31_answering.ipynb #9add83eb
@@ -305,6 +333,7 @@ def predict(
 ):
     "Classify texts from the command line, a file or standard input."
     _check_choice(text, source, wanted)
+    _check_sets(wanted)
     kind = _source_kind(text, source)
     _check_effect(kind, source, rows)
     if wanted.safe_cells and wanted.piped and kind == ".jsonl" and not wanted.format:

@@ -108,8 +108,9 @@ def _fail_call(
         print(found, file=sys.stderr)
         sys.exit(2)
     found = found[0].lower() + found[1:]
-    if near := getattr(error, "possibilities", None):
-        found = f"no option {error.option_name}. Did you mean {' or '.join(near)}?"
+    option, near = (getattr(error, name, None) for name in ("option_name", "possibilities"))
+    if option and near:
+        found = f"no option {option}. Did you mean {' or '.join(near)}?"
     elif not found.endswith("?"):
         context = getattr(error, "ctx", None) # none for an option without its value
         typed = context.command_path if context else _typed_command(sys.argv)

@@ -15,60 +15,65 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from ..core.config import UserError
 from ..core.rows import ROW, WIDE, cut_text
 from ..data.encodings import open_anywhere
 from ..data.records import Written, is_plain, json_text
 from ..data.tables import DELIMITERS, FORMATS, table_format
+from .decisions import Decision
 
 # %% ../../nbs/5_predict/20_columns.ipynb #5b1c01cb
 def answer_columns(
     names:list[str], # Class names
     taken:Iterable[str]=(), # Existing columns
-)->list[str]: # predicted, probability, p_<class>
+    sets:float|None=None, # Coverage of prediction sets; None for no sets
+)->list[str]: # predicted, probability, decision, set, p_<class>
     "Name the new columns"
-    ours = ["predicted", "probability", *(f"p_{n}" for n in names)]
+    more = [] if sets is None else ["set"]
+    ours = ["predicted", "probability", "decision", *more, *(f"p_{n}" for n in names)]
     while set(ours) & set(taken):
         ours = [f"newsclf_{c}" for c in ours]
     return ours
 
 # %% ../../nbs/5_predict/20_columns.ipynb #5b1c01cc
+def _values(
+    d:Decision, # Of a row
+)->list: # In the order of `answer_columns`
+    "List what is written of a decision, probabilities to six decimals"
+    first, *others = (round(p, 6) for p in (d.confidence, *d.probabilities.values()))
+    more = [] if d.set is None else [list(d.set)]
+    return [d.label, first, d.decision, *more, *others]
+
 def answered(
     rows:list[tuple], # (line, text, record); a blank line and a bad row have no text
-    proba:np.ndarray, # (rows with a text, classes)
-    names:list[str], # Class names
+    decisions:list[Decision], # Of the rows with a text
     ours:list[str], # From `answer_columns`
 )->list[dict]:
-    "Add predictions to rows, probabilities to six decimals; a row without a text gets none"
-    out, none = [], dict.fromkeys(ours)
-    answers = iter(zip(proba.argmax(1).tolist(), proba.round(6).tolist(), strict=True))
+    "Add predictions to rows; a row without a text gets none"
+    out, none, coming = [], dict.fromkeys(ours), iter(decisions)
     for _, text, record in rows:
-        if not text:
-            out.append(record | none)
-            continue
-        b, p = next(answers)
-        out.append(record | dict(zip(ours, [names[b], p[b], *p], strict=True)))
+        new = dict(zip(ours, _values(next(coming)), strict=True)) if text else none
+        out.append(record | new)
+    assert next(coming, None) is None
     return out
 
 # %% ../../nbs/5_predict/20_columns.ipynb #591d7e0a
 def screen_lines(
     texts:list[str], # Texts; a blank line and a bad row have none
-    proba:np.ndarray, # (rows with a text, classes)
-    names:list[str], # Class names
+    decisions:list[Decision], # Of those with a text
 )->str:
     "Format label, probability and beginning of each text; a row without a text is empty"
+    names = (name for d in decisions[:1] for name in d.probabilities)
     wide, lines = max([ROW, *(min(30, len(name)) + 2 for name in names)]), []
-    answers = iter(proba)
+    coming = iter(decisions)
     for text in texts:
         if not text:
             lines.append("\n")
             continue
-        p = next(answers)
-        name = cut_text(names[p.argmax()], 30)
+        d = next(coming)
+        name = cut_text(d.label, 30)
         tame = "".join(c if c.isprintable() else " " for c in text[:WIDE])
-        lines.append(f"{name:<{wide}}{p.max():>6.1%}  {cut_text(tame, WIDE - wide - 8)}\n")
+        lines.append(f"{name:<{wide}}{d.confidence:>6.1%}  {cut_text(tame, WIDE - wide - 8)}\n")
     return "".join(lines)
 
 # %% ../../nbs/5_predict/20_columns.ipynb #1b7bbd70
@@ -121,7 +126,7 @@ def output_kind(
 def parquet_schema(
     source, # Input file
     columns:list[str], # Of its rows
-    ours:list[str], # New columns
+    ours:list[str], # From `answer_columns`
 ): # A `pyarrow.Schema`
     "Choose column types: kept from a Parquet input, otherwise text"
     import pyarrow as pa
@@ -132,8 +137,10 @@ def parquet_schema(
             fields = list(pq.read_schema(f).remove_metadata())
     else:
         fields = [pa.field(c, pa.string()) for c in columns]
-    numbers = (pa.field(c, pa.float64()) for c in ours[1:])
-    return pa.schema([*fields, pa.field(ours[0], pa.string()), *numbers])
+    words = dict(predicted=pa.string(), decision=pa.string(), set=pa.list_(pa.string()))
+    start = ours[0].removesuffix("predicted")
+    kinds = [words.get(c.removeprefix(start), pa.float64()) for c in ours]
+    return pa.schema([*fields, *map(pa.field, ours, kinds)])
 
 # %% ../../nbs/5_predict/20_columns.ipynb #28c2f428
 def _parquet_bytes(

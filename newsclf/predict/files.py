@@ -64,6 +64,7 @@ from ..core.rows import as_row
 from ..core.values import as_json
 from ..data.tables import DELIMITERS
 from ..data.trained import columns_words, read_trained
+from .decisions import decide_rows, rules_words
 from .engines import EXPORT
 from .predictor import Predictor
 from .texts import WINDOW
@@ -74,6 +75,7 @@ class _FileOptions(InputOptions):
     "How the rows of a file are read and written"
     safe:bool=False # Cells that a spreadsheet would run get an apostrophe
     rows:int=WINDOW # In a part file
+    sets:float|None=None # Coverage of prediction sets: 0.95 or 0.99; None for no sets
 
 @dataclass(frozen=True)
 class _Work:
@@ -91,10 +93,9 @@ class _Work:
     exported:bool # Is the model an export?
 
     @property
-    def columns(self)->list[str]:
-        "Name all columns of the output"
-        there = self.given.columns.names
-        return [*there, *answer_columns(self.clf.names, there)]
+    def ours(self)->list[str]:
+        "Name the new columns of the output"
+        return answer_columns(self.clf.names, self.given.columns.names, self.options.sets)
 
 # %% ../../nbs/5_predict/21_files.ipynb #e756e73b
 def _facts(
@@ -114,6 +115,7 @@ def _facts(
         bad_rows=asked.bad_rows,
         safe_cells=asked.safe,
         rows_a_part=asked.rows,
+        sets=asked.sets,
         output=work.out.name,
         precision=work.clf.precision,
         recheck=work.recheck,
@@ -150,18 +152,20 @@ def _write_parts(
     size, guess = work.options.rows, given.rows
     texts = _new_texts(row_portions(given.found, size), begun, given.table, waiting)
     done, quiet = min(begun * size, guess or 0), not show_bars()
+    cutoffs = clf.rules.cutoffs(work.options.sets)
     with tqdm(total=guess, initial=done, unit=" rows", disable=quiet, leave=False) as bar:
-        for proba in clf.stream(texts, bar.update):
+        for proba in clf.stream(texts, bar.update, cutoffs):
             _add_part(work, parts, schema, waiting.popleft(), proba)
     if not parts.paths and work.options.allow_empty:
         _add_part(work, parts, schema, [], np.zeros((0, len(clf.names))))
 
 def _add_part(work:_Work, parts:Parts, schema, rows:list, proba): # Rows and their answers
     "Write the next part file"
-    new = answer_columns(work.clf.names, work.given.columns.names)
-    done = answered(rows, proba, work.clf.names, new)
-    form = (work.kind, work.packed, work.options.safe, not parts.paths, schema)
-    parts.add(part_bytes(done, work.columns, *form))
+    asked, clf = work.options, work.clf
+    decisions = decide_rows(proba, clf.names, clf.rules, asked.sets)
+    done = answered(rows, decisions, work.ours)
+    form = (work.kind, work.packed, asked.safe, not parts.paths, schema)
+    parts.add(part_bytes(done, [*work.given.columns.names, *work.ours], *form))
 
 # %% ../../nbs/5_predict/21_files.ipynb #07a7d960
 def _check_aside(
@@ -173,11 +177,9 @@ def _check_aside(
         return aside
     begun = any(work.folder.glob("0*"))
     if not begun or read_sealed_json(work.folder / "job.json")["bad_rows"] == "error":
-        raise UserError(
-            "the file for quarantined rows already exists",
-            where=str(aside),
-            do="Choose another --output, or move this file",
-        )
+        found = "the file for quarantined rows already exists"
+        do = "Choose another --output, or move this file"
+        raise UserError(found, where=str(aside), do=do)
     return aside
 
 # %% ../../nbs/5_predict/21_files.ipynb #07a7d961
@@ -215,11 +217,9 @@ def _check_answered(work:_Work, parts:Parts):
 def _no_room(parts, out, e): # `UserError` for a full disk; any other error unchanged
     if e.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
         return e
-    return UserError(
-        f"{len(parts.paths):,} part files are written, then writing failed ({e.strerror})",
-        where=str(out.parent),
-        do="Free space for twice the output, then run the same command again to resume",
-    )
+    found = f"{len(parts.paths):,} part files are written, then writing failed ({e.strerror})"
+    do = "Free space for twice the output, then run the same command again to resume"
+    return UserError(found, where=str(out.parent), do=do)
 
 # %% ../../nbs/5_predict/21_files.ipynb #07a7d963
 def _answer_rest(
@@ -235,8 +235,7 @@ def _answer_rest(
         size = f"{work.options.rows:,} rows"
         work.say(f"resuming after {begun:,} part file{'s' * (begun > 1)} of {size}")
     if work.kind == ".parquet":
-        there = given.columns.names
-        schema = parquet_schema(given.path, there, answer_columns(work.clf.names, there))
+        schema = parquet_schema(given.path, given.columns.names, work.ours)
     table.advice = _ADVICE
     try:
         with open(folder / "aside.jsonl", "w", encoding="utf-8", newline="\n") as f:
@@ -328,6 +327,7 @@ def _say_account(work:_Work, account:dict):
     clf, read = work.clf, columns_words(work.given.columns, work.options.trained)
     work.say(as_row("text", read))
     work.say(as_row("predictions", f"{account['kept']:,} rows in {work.out}", wrap=False))
+    work.say(as_row("decisions", rules_words(clf.rules)))
     if account["quarantined"]:
         where, kept = f"{work.out}.quarantine.jsonl", work.options.bad_rows == "keep"
         told = f"{account['quarantined']:,} rows that could not be read, in {where}"

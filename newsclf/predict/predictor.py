@@ -30,6 +30,7 @@ from ..data.tokens import encode_texts
 from ..data.trained import TrainedOn
 from ..model.logits import TOKENS, id_logits
 from ..model.saved import own_part
+from .decisions import Decision, decide_rows, read_rules
 from .explain import Explanation, Reading, explain_labels
 from .opening import check_manner, check_process, open_classifier
 from .rechecks import logits_in_steps
@@ -88,6 +89,7 @@ class Predictor:
         self.names = [config.id2label[i] for i in range(config.num_labels)]
         self.clean, self.truncation = check_cleaning(own.clean), own.truncation
         self.calibration, self.trained = own.calibration, own.trained or TrainedOn()
+        self.rules = read_rules(own.calibration, raw, windows)
 
     def __setstate__(self, state): # Unpickled in a process of its own
         self.__dict__.update(state, process=os.getpid())
@@ -104,12 +106,12 @@ class Predictor:
         check_process(self.process)
         return _log_proba(model, parts, self.tokenizer.pad_token_id, self.tokens, progress)
 
-    def answer(self, parts, progress=None): # (texts, classes) probabilities of encoded texts
+    def answer(self, parts, progress=None, cutoffs=()): # (texts, classes) probabilities
         def ask(model, rows):
             told = progress if model is self.steps[0][0] else None
             return self.pooled(model, [parts[i] for i in rows], told)
 
-        z, again = logits_in_steps(self.steps, ask, len(parts))
+        z, again = logits_in_steps(self.steps, ask, len(parts), cutoffs)
         self.again, self.seen = self.again + again, self.seen + len(parts)
         return np.exp(z)
 
@@ -117,23 +119,25 @@ class Predictor:
         self,
         some, # Iterable of lists of texts, as `portions` gives
         progress=None, # Told after each batch how many texts it had, as `tqdm.update`
+        cutoffs=(), # Probabilities that decide something: texts near them are rechecked too
     ): # (texts, classes) probabilities of each list, in order
         "Yield the probabilities of each portion; the next is tokenized meanwhile"
         if not is_listing(some):
             found = f"stream takes lists of texts, not {type_name(some)}"
             raise UserError(found, do="Write stream(portions(texts))")
-        return (self.answer(parts, progress) for parts in one_ahead(self.encode, some))
+        return (self.answer(p, progress, cutoffs) for p in one_ahead(self.encode, some))
 
     def predict_proba(
         self,
         texts, # Iterable of texts, or a table with the trained columns
         progress=None, # Told after each batch how many texts it had, as `tqdm.update`
+        cutoffs=(), # As for `stream`
     )->np.ndarray: # (texts, classes) in label order, rows sum to 1
         "Compute probabilities in the order of `texts`"
         texts = check_texts(table_texts(texts, self.trained))
         if len(texts) <= WINDOW:
-            return self.answer(self.encode(texts), progress)
-        return np.concatenate(list(self.stream(portions(texts), progress)))
+            return self.answer(self.encode(texts), progress, cutoffs)
+        return np.concatenate(list(self.stream(portions(texts), progress, cutoffs)))
 
     def predict(
         self,
@@ -141,6 +145,16 @@ class Predictor:
     )->list[str]: # Label names
         "Predict the most probable label of each text"
         return [self.names[i] for i in self.predict_proba(texts).argmax(1)]
+
+    def decide(
+        self,
+        texts, # Iterable of texts, or a table with the trained columns
+        sets:float|None=None, # Coverage of prediction sets: 0.95 or 0.99; None for no sets
+        progress=None, # Told after each batch how many texts it had, as `tqdm.update`
+    )->list[Decision]:
+        "Predict the label of each text, and whether it needs a review"
+        proba = self.predict_proba(texts, progress, self.rules.cutoffs(sets))
+        return decide_rows(proba, self.names, self.rules, sets)
 
     def explain(
         self,

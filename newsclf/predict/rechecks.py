@@ -12,20 +12,49 @@ import numpy as np
 
 from ..model.precision import close_rows
 
+# %% ../../nbs/5_predict/14_rechecks.ipynb #6adee8b2
+def _log_odds(
+    log_proba, # Logarithms of probabilities
+)->np.ndarray:
+    "Compute log-odds"
+    return log_proba - np.log(-np.expm1(log_proba))
+
+def _near_cutoffs(
+    log_proba, # (texts, classes)
+    margin:float, # Largest distance in log-odds
+    cutoffs, # Probabilities
+)->np.ndarray: # Indices
+    "Find the rows with a probability near a cutoff"
+    with np.errstate(divide="ignore", invalid="ignore"): # odds of 0 and of 1
+        away = abs(_log_odds(log_proba)[:, :, None] - _log_odds(np.log(cutoffs)))
+    return np.flatnonzero((~(away > margin)).any((1, 2)))
+
 # %% ../../nbs/5_predict/14_rechecks.ipynb #bd647b07
+def _unsure_rows(
+    z, # (texts, classes) logits; log-probabilities where there are cutoffs
+    margin:float|None, # Within which a version may be wrong; None for never
+    cutoffs, # Probabilities
+)->np.ndarray: # Indices
+    "Find the rows whose label or decision might be another one"
+    if margin is None:
+        return np.zeros(0, dtype=int)
+    close = close_rows(z, margin)
+    return np.union1d(close, _near_cutoffs(z, margin, cutoffs)) if len(cutoffs) else close
+
 def logits_in_steps(
     steps:list[tuple], # (model, margin under which the next is asked, None for never)
     ask:Callable, # Function of a model and indices of texts to their (texts, classes) logits
     texts:int, # How many
+    cutoffs=(), # Probabilities that decide something; then the logits are log-probabilities
 )->tuple[np.ndarray, int]: # Logits (texts, classes), and how many texts were computed again
     "Compute fast logits where they are clear, better ones where not"
     (model, margin), *others = steps
     z = ask(model, range(texts))
-    close = close_rows(z, margin) if margin is not None else []
+    close = _unsure_rows(z, margin, cutoffs)
     again = len(close)
     for model, margin in others:
         if not len(close):
             break
         z[close] = ask(model, close)
-        close = close[close_rows(z[close], margin)] if margin is not None else []
+        close = close[_unsure_rows(z[close], margin, cutoffs)]
     return z, again
