@@ -1,12 +1,14 @@
 """Alter lines of the package at random, and see whether the page that they stand on notices.
 
 python nbs/explanations/measure_alterations.py [--number 40] [--seed 21] [--jobs 2] [--at PLACE]
+python nbs/explanations/measure_alterations.py --each 3 --at nbs/1_data --seed 31
 
 An alteration turns a comparison or an operator, moves a constant, negates a condition or drops a
 statement, in a copy of the project. It is noticed if the cells of its page fail, or take more than
 LIMIT seconds of processor time. Exit code 1 if fewer than nine in ten are noticed.
 figures/alterations.json is written after each; --go-on leaves out those that it has; with --at,
-what is tried again is added there, and the first verdict stays.
+what is tried again is added there, and the first verdict stays. With --each, so many lines of every
+page in PLACE are altered, to find what has no check; nothing is stored.
 """
 
 import argparse
@@ -150,6 +152,18 @@ def draw(number: int, seed: int) -> list[Alteration]:
     return [chance.choice(lines[line]) for line in chance.sample(sorted(lines), number)]
 
 
+def draw_each(number: int, seed: int, place: str) -> list[Alteration]:
+    "Draw so many lines of each page whose path contains `place`, and an alteration of each"
+    chance, drawn = random.Random(seed), []
+    for page in sorted((ROOT / "nbs").glob("[0-9]_*/*.ipynb")):
+        lines = {}
+        for one in of_page(page) if place in str(page) else []:
+            lines.setdefault((one.cell, one.line), []).append(one)
+        chosen = chance.sample(sorted(lines), min(number, len(lines)))
+        drawn += [chance.choice(lines[line]) for line in chosen]
+    return drawn
+
+
 def copy_project(folder: Path) -> Path:
     "Copy what the project keeps"
     kept = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout
@@ -259,10 +273,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=21, help="of the draw [21]")
     parser.add_argument("--jobs", type=int, default=2, help="pages at a time [2]")
     parser.add_argument("--at", default="", help="only alterations of this number or page")
+    parser.add_argument("--each", type=int, default=0, help="alterations of each page of PLACE")
     parser.add_argument("--go-on", action="store_true", help="leave out those that are stored")
     parser.add_argument("--list", action="store_true", help="only say what would be altered")
     given = parser.parse_args()
-    drawn = list(enumerate(draw(given.number, given.seed), 1))
+    if given.each:
+        drawn = list(enumerate(draw_each(given.each, given.seed, given.at), 1))
+    else:
+        drawn = list(enumerate(draw(given.number, given.seed), 1))
     drawn = [d for d in drawn if given.at in ("", str(d[0])) or given.at in d[1].page]
     results, record = [], circumstances() | dict(seed=given.seed)
     if given.go_on:
@@ -291,9 +309,9 @@ def main() -> int:
             print(f"{number:>2} {verdict:<12} {one.page} #{one.cell}")
             print(f"{'':<16}{one.line}\n{'':<16}-> {one.new!r}   {said}", flush=True)
             results.append(asdict(one) | dict(number=number, noticed=bool(said), said=said))
-            if given.at and not given.list:
+            if given.at and not (given.list or given.each):
                 tried_again(results[-1])
-            elif not given.list:
+            elif not (given.list or given.each):
                 store(record, results)
     noticed = sum(r["noticed"] for r in results)
     print(f"{noticed} of {len(results)} noticed" if not given.list else f"{len(results)} drawn")
