@@ -15,7 +15,7 @@ import typer
 from ..core.config import UserError
 from ..core.rows import as_row
 from ..core.storage import save_json
-from .arguments import check_table, new_file
+from .arguments import check_table
 from .settings import ResultsFile, chosen_run, with_options, with_settings
 
 # %% ../../nbs/9_cli/30_judging.ipynb #a3a63984
@@ -72,13 +72,10 @@ def _check_alone(
     settings:dict, # How to read
 ):
     "Raise `UserError` for an option of a model beside a table of predictions"
-    told = [bool(model), asking.pipeline, asking.study]
-    names = ["the model", "--pipeline", "--study"]
+    told = {"the model": model, "--pipeline": asking.pipeline, "--study": asking.study}
     for name, value in settings.items():
-        if name not in _OF_TABLES:
-            told.append(bool(value))
-            names.append("--" + name.replace("_", "-"))
-    if given := [name for name, value in zip(names, told, strict=True) if value]:
+        told["--" + name.replace("_", "-")] = value if name not in _OF_TABLES else None
+    if given := [name for name, value in told.items() if value]:
         found = f"--predictions does not go with {' and '.join(given)}"
         raise UserError(found, do="Leave out one of them")
 
@@ -113,8 +110,10 @@ def _evaluate_model(
 # %% ../../nbs/9_cli/30_judging.ipynb #ffe3a383
 _MODEL = "A run or a saved classifier [the promoted run, or the newest]"
 _TESTED = "A folder with a test file, one file, a dataset on disk or on the hub, or sample"
-_READING = ["text", "label", "test_split", "encoding", "delimiter", "no_header", "no_quotes"]
-_READING += ["bad_rows", "max_bad_rows"]
+_READING = [
+    *("text", "label", "test_split", "encoding", "delimiter", "no_header", "no_quotes"),
+    *("bad_rows", "max_bad_rows"),
+]
 
 # %% ../../nbs/9_cli/30_judging.ipynb #50a3d131
 def _place_rows(
@@ -186,7 +185,6 @@ def compare(
     from newsclf.run.predictions import compare_runs, comparison_json
     from newsclf.run.tables import TableAsked
 
-    new_file(output)
     found = compare_runs(a, b, common, TableAsked(**asdict(columns)))
     print(format_comparison(found.found))
     print(as_row("ledger", format_looks(found.looks).replace("\n", " ")))

@@ -26,7 +26,6 @@ from ..core.rows import as_row
 from ..core.storage import json_lines, user_path, write_text
 from ..core.values import as_json
 from ..data.account import Rejected, Table
-from .arguments import new_file
 from .screen import open_screen
 from .settings import with_options, with_settings
 
@@ -170,7 +169,6 @@ def _check_quarantine(
     bad_rows:str, # error or quarantine
 ):
     "Raise `UserError` if the options for quarantined rows contradict each other"
-    new_file(quarantine)
     if quarantine and write and quarantine.absolute() == write.absolute():
         found = "--write and --quarantine name the same file"
         raise UserError(found, where=str(write), do="Name two files")
@@ -179,8 +177,10 @@ def _check_quarantine(
         raise UserError(found, do=do)
 
 # %% ../../nbs/9_cli/20_learning.ipynb #dafb2a94
-_TABLE = "A table: .csv, .tsv, .jsonl or .parquet; the first three also as .gz. Or any other data "
-_TABLE += "set that train reads"
+_TABLE = (
+    "A table: .csv, .tsv, .jsonl or .parquet; the first three also as .gz. Or any other data "
+    "set that train reads"
+)
 _CLEAN = "New CSV file for the rows that were read: all fields quoted, LF line endings"
 _ASIDE = "New JSON Lines file for the quarantined rows"
 
@@ -287,7 +287,6 @@ def check_command(
     if wrong:
         raise wrong
     if quarantine and read:
-        quarantine.parent.mkdir(parents=True, exist_ok=True)
         write_text(quarantine, json_lines(as_json(aside)))
     rows = [*lines, "", *_written_rows(write, quarantine)]
     step = found.next if found else ""
@@ -300,8 +299,10 @@ _DATA = "A folder with train and test, one file, a dataset on the hub or on disk
 _AGAINST = "A test file to search for leaks [the test file of the data set]"
 _PAGE = "New folder for the page and the results [the screen only]"
 _BEGIN = "Show how texts begin on the page"
-_READING = ["text", "label", "encoding", "delimiter", "no_header", "no_quotes"]
-_READING += ["test_split", "bad_rows", "max_bad_rows"]
+_READING = [
+    *("text", "label", "encoding", "delimiter", "no_header", "no_quotes"),
+    *("test_split", "bad_rows", "max_bad_rows"),
+]
 
 # %% ../../nbs/9_cli/20_learning.ipynb #8fa0e2fa
 @with_settings(

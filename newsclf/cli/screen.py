@@ -258,8 +258,6 @@ class TerminalScreen(PlainScreen):
         if "validation" not in said:
             said = f"{f'loss {number_words(self.loss)}':<37}"
         self.bar.update(self.task, completed=step.done, description=said)
-        if step.done == step.size:
-            self.bar.refresh()
 
 # %% ../../nbs/9_cli/05_screen.ipynb #f13d07a4
 def _is_watched() -> bool:
@@ -280,7 +278,7 @@ def open_screen(
     if _is_watched():
         from rich.console import Console
 
-        screen = TerminalScreen(Console(file=drawing_stream(), highlight=False))
+        screen = TerminalScreen(Console(file=drawing_stream()))
     else:
         screen = PlainScreen()
     with screen:

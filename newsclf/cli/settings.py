@@ -181,7 +181,7 @@ def _for_programs(
 ):
     "Give a command --quiet and --json, and check first what was typed"
     @functools.wraps(command)
-    def call(quiet=False, to_json=False, **given):
+    def call(quiet, to_json, **given):
         with ExitStack() as stack:
             for context in _streams(given, quiet, to_json, answers):
                 stack.enter_context(context)

@@ -19,7 +19,6 @@ from ..core.provenance import circumstances
 from ..core.rows import as_row
 from ..core.storage import save_json, scratch_folder
 from ..core.values import as_json
-from .arguments import new_file
 from .settings import ResultsFile, chosen_run, with_options, with_settings
 
 # %% ../../nbs/9_cli/50_speed.ipynb #6f10cebe
@@ -67,7 +66,6 @@ def bench_training(
     "Compare training speed with the chapter's method: default Trainer, float32."
     from newsclf.run.bench_training import bench_train, format_bench
 
-    new_file(output)
     cfg = make_config(epochs=epochs, **settings)
     found = bench_train(cfg, rows, turns, random_base, _aside)
     print(format_bench(found))
@@ -177,7 +175,6 @@ def bench_answering(
     "Compare prediction speed with transformers' pipeline: one text at a time, and batches."
     from newsclf.run.bench_predict import format_answering
 
-    new_file(output)
     found = _time_sides(model, _read(texts), ours, turns)
     print(format_answering(found))
     if output:

@@ -129,7 +129,7 @@ def _inline_svg(
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub("<metadata>.*?</metadata>|<style .*?</style>", "", svg, flags=re.S)
     svg = re.sub(r"\s*\n\s*", "\n", re.sub("<[^>]*>", within, svg))
-    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1))
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" '))
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #73e455b0
 def _pieces(
@@ -185,10 +185,14 @@ class _Missing(jinja2.ChainableUndefined):
     __html__ = __str__
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #894837cf
-_DRAW = [draw_accuracy, draw_balance, draw_confusion, draw_cues, draw_history]
-_DRAW += [draw_lengths, draw_ranges, draw_reliability, draw_risk]
-_FILTERS = [_between, _cells, _common_errors, _counted, _inline_svg, _kinds, _many]
-_FILTERS += [_number, _percent, _pieces, _sentence, _span]
+_DRAW = [
+    *(draw_accuracy, draw_balance, draw_confusion, draw_cues, draw_history),
+    *(draw_lengths, draw_ranges, draw_reliability, draw_risk),
+]
+_FILTERS = [
+    *(_between, _cells, _common_errors, _counted, _inline_svg, _kinds, _many),
+    *(_number, _percent, _pieces, _sentence, _span),
+]
 
 # %% ../../nbs/4_evaluate/51_html.ipynb #67d99251
 @functools.cache
@@ -203,7 +207,7 @@ def _templates() -> jinja2.Environment:
         extensions=["jinja2.ext.do"],
     )
     made.filters |= {f.__name__.strip("_"): f for f in _FILTERS}
-    made.filters |= {"beginning": beginning, "quoted": shlex.quote}
+    made.filters |= dict(beginning=beginning, quoted=shlex.quote)
     made.globals |= {f.__name__: f for f in (*_DRAW, share_interval)} | dict(CROWD=CROWD)
     return made
 

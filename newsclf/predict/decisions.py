@@ -132,6 +132,6 @@ def decide_rows(
             decision="auto" if auto else "review",
             why=_why(top, rules),
             set=None if cutoff is None else _prediction_set(p, names, cutoff),
-            probabilities=dict(zip(names, p.tolist(), strict=True)),
+            probabilities={name: float(p[i]) for i, name in enumerate(names)},
         ))
     return out

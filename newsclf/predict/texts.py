@@ -64,13 +64,12 @@ def _table_columns(
     names:list, # Of those to read
 )->list[list]:
     "Read columns of a table; `UserError` unless they are lists of one length"
-    columns = [table[name] for name in names]
     do = "Give a list of texts for each column, as in {'text': ['Oil slips']}"
-    for name, column in zip(names, columns, strict=True):
-        if not is_listing(column):
-            found = f"column {name!r} must be a list, not {type_name(column)}"
+    for name in names:
+        if not is_listing(table[name]):
+            found = f"column {name!r} must be a list, not {type_name(table[name])}"
             raise UserError(found, where="the table of texts", do=do)
-    columns = [list(column) for column in columns]
+    columns = [list(table[name]) for name in names]
     if len(set(map(len, columns))) > 1:
         found = f"columns of different lengths: {', '.join(str(len(c)) for c in columns)} rows"
         raise UserError(found, where="the table of texts", do=do)

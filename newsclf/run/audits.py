@@ -112,7 +112,6 @@ def _write_audit(
 ):
     "Write page, results and quarantine in one folder, all or nothing"
     with atomic_path(out) as tmp:
-        tmp.mkdir()
         write_text(tmp / "audit.html", page)
         write_text(tmp / "audit.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         bad = [as_json(q) for t in raw.tables.values() for q in t.quarantined]

@@ -280,7 +280,7 @@ class NewsClassifier(ClassifierMixin, BaseEstimator):
     )->float:
         "Compute the accuracy, without an entry in the test-set ledger"
         check_is_fitted(self)
-        y = np.asarray(y if hasattr(y, "__array__") else list(y))
+        y = np.asarray(list(y))
         check_consistent_length(_read_texts(X, self.text), y)
         if unseen := sorted(set(y.tolist()) - set(self.classes_.tolist()), key=str):
             raise ValueError(f"y contains previously unseen labels: {unseen}")

@@ -139,10 +139,10 @@ def _quick_audit(
     if outcome.copies is None:
         return None
     train, test = (news.parts[p].to_pandas() for p in ("train", "test"))
-    sources = list(news.accounts)
+    source = next(iter(news.accounts))
     how = AuditOptions(doubts=False, baseline=outcome.linear, copies=outcome.copies)
     try:
-        return audit_news(train, news.names, sources[0], test, sources[-1], how)
+        return audit_news(train, news.names, source, test, how=how)
     except (UserError, ValueError):
         return None # for example no word occurs twice; that must not end the run
 
@@ -157,8 +157,7 @@ def _report(
     "Make the report of a run"
     news, metrics, articles = job.news, outcome.metrics, None
     if texts:
-        source = list(news.accounts)[-1]
-        articles = report_articles(predictor, news.parts["test"], outcome.proba, source)
+        articles = report_articles(predictor, news.parts["test"], outcome.proba, "test")
     fitted = format_calibration(metrics.calibration) if metrics.calibration else ()
     told = ReportInput(
         title=job.out.name,

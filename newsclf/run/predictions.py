@@ -40,7 +40,7 @@ class Predictions:
     labels:np.ndarray # (rows,) class indices
     names:list # Class names
     known_by:str # What identifies the rows: digest, text or id
-    unanswered:int=0 # Rows left out because they have no prediction
+    unanswered:int # Rows left out because they have no prediction
 
 # %% ../../nbs/6_run/21_predictions.ipynb #b2fbc627
 _USUAL = TableAsked()

@@ -20,8 +20,10 @@ from .runs import CHECKPOINTS, list_runs
 
 # %% ../../nbs/6_run/16_pruning.ipynb #20c0b007
 _OURS = ("manifest.json", CHECKPOINTS + "/", "export/", LOCK, ".", "model/")
-_WRITTEN = ("history.jsonl", "quarantine.jsonl", "metrics.json", "report.html", "report.txt")
-_WRITTEN += ("loss.svg", "confusion.svg", "predictions.parquet", "linear.parquet")
+_WRITTEN = (
+    *("history.jsonl", "quarantine.jsonl", "metrics.json", "report.html", "report.txt"),
+    *("loss.svg", "confusion.svg", "predictions.parquet", "linear.parquet"),
+)
 
 def _run_names(
     run:Path, # Folder of a run

@@ -251,7 +251,7 @@ def _unfinished(
     "Summarise an unfinished run"
     if not any((path / n).exists() for n in (CHECKPOINTS, "history.jsonl", "model")):
         return None
-    numbers = (p.name[5:] for p in (path / CHECKPOINTS).glob("step-*"))
+    numbers = (p.name.removeprefix("step-") for p in (path / CHECKPOINTS).glob("step-*"))
     step = max((int(n) for n in numbers if n.isdecimal()), default=0)
     return RunSummary(path.name, megabytes, step=step)
 
@@ -260,13 +260,13 @@ def _summarise(
     path:Path, # A folder
 )->RunSummary | None: # None for a folder that is no run
     "Summarise a folder"
-    size = 0
+    size = 0.0
     with suppress(OSError): # a running training may remove some
-        size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+        size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) / 2**20
     try:
-        return _finished(path, size / 2**20)
+        return _finished(path, size)
     except (OSError, ValueError, KeyError):
-        return _unfinished(path, size / 2**20)
+        return _unfinished(path, size)
 
 # %% ../../nbs/6_run/10_runs.ipynb #fd9dd2ea
 def list_runs(

@@ -68,7 +68,7 @@ def _as_numbers(
     "Convert probabilities to numbers; percentages and decimal commas are read as such"
     plain = written.apply(lambda c: c.str.strip().str.replace(",", ".").str.removesuffix("%"))
     numbers = plain.apply(lambda c: pd.to_numeric(c, errors="coerce"))
-    proba = numbers.to_numpy(dtype=np.float64, copy=True)
+    proba = numbers.to_numpy(dtype=np.float64)
     hundred = np.isfinite(proba).all() and (abs(proba.sum(1) - 100) <= 1).all()
     return proba / 100 if len(proba) and hundred else proba
 
@@ -79,7 +79,7 @@ def _good_rows(
     "Find the rows whose probabilities sum to 1, as far as rounding allows"
     after = (str(v).partition(".")[2] for v in written.iloc[:20].to_numpy().flat)
     digits = max(map(len, after), default=0)
-    rounding = proba.shape[1] / 2 * 10.0 ** -max(digits, 2) if digits < 4 else 0.0
+    rounding = proba.shape[1] / 2 * 10.0 ** -max(digits, 2)
     near = abs(proba.sum(1) - 1) <= max(1e-3, 1.01 * rounding)
     return np.isfinite(proba).all(1) & (proba >= 0).all(1) & near
 
@@ -114,7 +114,7 @@ def _probabilities(
             names = [c.removeprefix(prefix) for c in columns]
             return names, proba / proba.sum(1, keepdims=True)
         if first is None:
-            bad = int(np.flatnonzero(~good)[0]) if len(good) else 0
+            bad = int(np.flatnonzero(~good)[0])
             first = (", ".join(map(str, written.iloc[bad])), df.index[bad] + 1)
     raise UserError(f"{first[0]} in row {first[1]:,}", "probabilities that sum to 1")
 
@@ -215,8 +215,7 @@ def _answered_rows(
     known:set[str], # Classes that occur
 )->pd.DataFrame:
     "Leave out rows that have no prediction"
-    pairs = zip(chosen.proba, chosen.classes(), strict=True)
-    tell = [column for column, name in pairs if name in known]
+    tell = [c for c in chosen.proba if c.removeprefix(chosen.prefix) in known]
     tell += [chosen.predicted] * (chosen.predicted in df)
     return df.loc[df[tell].ne("").any(axis=1)] if tell else df
 
