@@ -175,6 +175,11 @@ def label_fault(
     return None
 
 # %% ../../nbs/1_data/20_classes.ipynb #e842018c
+def _first_ten(names:list[str])->str:
+    "List the first ten names, and count the others"
+    more = f" and {len(names) - 10:,} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + more
+
 def check_classes(
     labels, # Labels of the training rows, counted from 0
     names:list[str], # Class names
@@ -185,8 +190,7 @@ def check_classes(
     have = set(labels)
     empty = [name for i, name in enumerate(names) if i not in have]
     if empty:
-        named = ", ".join(empty[:10]) + f" and {len(empty) - 10} more" * (len(empty) > 10)
-        raise UserError(f"no row of class {named}", where=where, do=do)
+        raise UserError(f"no row of class {_first_ten(empty)}", where=where, do=do)
 
 # %% ../../nbs/1_data/20_classes.ipynb #593bf181
 def check_enough(
@@ -201,7 +205,6 @@ def check_enough(
     few = [f"{name} ({counts[i]})" for i, name in enumerate(names) if 0 < counts[i] < parts]
     if not few:
         return
-    named = ", ".join(few[:10]) + f" and {len(few) - 10:,} more" * (len(few) > 10)
-    found = f"too few {what} of class {named}"
+    found = f"too few {what} of class {_first_ten(few)}"
     wanted = f"at least {parts} of each: one for every part of the split"
     raise UserError(found, wanted, where, "Add rows, or give these rows another class")

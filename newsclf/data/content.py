@@ -34,8 +34,8 @@ def _wide(
                        (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
         if raw.startswith(mark):
             return name
-    some = raw[: len(raw[:4000]) // 4 * 4]
-    zeros = [some[i::4].count(0) * 4 / max(len(some), 1) > 0.5 for i in range(4)]
+    fourths = [raw[i:4000:4] for i in range(4)]
+    zeros = [2 * some.count(0) > len(some) for some in fourths]
     names = {"0101": "utf-16-le", "1010": "utf-16-be", "0111": "utf-32-le", "1110": "utf-32-be"}
     return names.get("".join("1" if z else "0" for z in zeros), "")
 
@@ -67,9 +67,10 @@ def _score(
     return points / max(len(places), 1)
 
 # %% ../../nbs/1_data/13_content.ipynb #d0b03b62
-_NAMES = dict(cp1252="Windows-1252", mac_roman="Mac Roman", cp850="DOS (code page 850)",
-              cp1251="Windows-1251 (Cyrillic)", utf8="UTF-8")
-_NAMES |= {"koi8-r": "KOI8-R (Cyrillic)", "utf-8": "UTF-8"}
+_NAMES = {
+    "cp1252": "Windows-1252", "mac_roman": "Mac Roman", "cp850": "DOS (code page 850)",
+    "cp1251": "Windows-1251 (Cyrillic)", "koi8-r": "KOI8-R (Cyrillic)",
+}
 
 def _one_byte(
     raw:bytes, # Beginning of a file that is not UTF-8

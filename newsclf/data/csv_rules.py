@@ -36,7 +36,7 @@ class _Grammar:
 def _field_patterns(
     d:str, # Delimiter, escaped
     bad:str, # Characters that no field may contain
-    quotes:bool=True, # May a field be quoted?
+    quotes:bool, # May a field be quoted?
 )->tuple[str, str, str]:
     "Make the patterns of a plain field, of a quoted one up to its closing quote, and of either"
     if not quotes:
@@ -223,7 +223,7 @@ def csv_rows(
     csv.field_size_limit(max(csv.field_size_limit(), 2 * _MAX_RECORD))
     quoting = csv.QUOTE_MINIMAL if g.quotes else csv.QUOTE_NONE
     lines = io.StringIO(text, newline="\n")
-    rows = list(csv.reader(lines, delimiter=g.delimiter, quoting=quoting, strict=True))
+    rows = list(csv.reader(lines, delimiter=g.delimiter, quoting=quoting))
 
     @functools.cache
     def spans():
@@ -341,10 +341,9 @@ def _shaped(
         batch = _take_header(batch.without(range(first)), table, header)
     width = len(table.columns)
     batch = _without_tails(batch, width)
-    if any(len(row) != width or row == table.header for row in batch.rows):
-        faults = {i: _shape_fault(r, width, table.header) for i, r in enumerate(batch.rows)}
-        batch = refuse_rows(table, batch, faults, f"{width}, as in the first line")
-    return batch
+    odd = {i: row for i, row in enumerate(batch.rows) if len(row) != width or row == table.header}
+    faults = {i: _shape_fault(row, width, table.header) for i, row in odd.items()}
+    return refuse_rows(table, batch, faults, f"{width}, as in the first line")
 
 # %% ../../nbs/1_data/12_csv_rules.ipynb #f7b2a000
 def table_rows(

@@ -67,7 +67,7 @@ def open_bytes(
     with _open_file(path) as f:
         before = os.fstat(f.fileno())
         try:
-            yield gzip.GzipFile(fileobj=f) if f.peek(2)[:2] == b"\x1f\x8b" else f
+            yield gzip.GzipFile(fileobj=f) if f.peek().startswith(b"\x1f\x8b") else f
         except (EOFError, gzip.BadGzipFile, zlib.error) as e:
             reason, do = f"the gzip data is damaged ({e})", "Download or compress it again"
             raise UserError(reason, where=str(path), do=do) from None
@@ -158,7 +158,7 @@ def _reading_bar(
     path, # A file
 ): # tqdm's bar, or nothing
     "Show a progress bar for large files"
-    size = Path(path).stat().st_size if Path(path).is_file() else 0
+    size = Path(path).stat().st_size
     if size < 2**26 or not show_bars():
         return nullcontext()
     return tqdm(total=size, unit="B", unit_scale=True, desc=Path(path).name, leave=False)
@@ -195,6 +195,8 @@ def _blocks(
                 bar.update(len(raw))
 
 # %% ../../nbs/1_data/10_encodings.ipynb #2433cc8e
+_HEAD = 4096 # First bytes of a file, which tell what it is
+
 def decoded(
     blocks:Iterable[bytes], # Of a file or a pipe
     encoding:str, # Declared; invalid UTF-8 becomes lone surrogates, all else an error
@@ -203,7 +205,7 @@ def decoded(
     "Decode bytes as they come"
     blocks, line, begin = iter(blocks), 1, True
     first = next(blocks, b"")
-    codec = check_encoding(encoding, first[:4096], where)
+    codec = check_encoding(encoding, first[:_HEAD], where)
     faults = "surrogateescape" if codec == "utf-8" else "strict"
     decoder = codecs.getincrementaldecoder(codec)(faults)
     for raw in itertools.chain([first], blocks, [b""]):
@@ -224,7 +226,7 @@ def text_pieces(
     "Decode a file block by block; `UserError` if it is no text at all"
     blocks = _blocks(path, size)
     first = next(blocks, b"")
-    check_packing(first[:4096], path, is_plain(path))
+    check_packing(first[:_HEAD], path, is_plain(path))
     yield from decoded(itertools.chain([first], blocks), encoding, str(path))
 
 # %% ../../nbs/1_data/10_encodings.ipynb #72c4d5cc
@@ -259,8 +261,8 @@ def decode_utf8(
     where:str, # Its name, for messages
 )->str: # Text, without the byte order mark
     "Decode UTF-8; `UserError` if it is invalid or empty"
-    check_encoding("utf-8", raw[:2], where)
-    check_packing(raw[:4096], where, plain=True)
+    check_encoding("utf-8", raw[:_HEAD], where)
+    check_packing(raw[:_HEAD], where, plain=True)
     text = raw.decode("utf-8", "surrogateescape").lstrip("\ufeff")
     if not text.strip():
         raise UserError("the file is empty", where=where, do="Write at least one line to it")

@@ -41,30 +41,36 @@ class InputFile:
     def delimited(self)->bool: return self.kind in DELIMITERS
 
 # %% ../../nbs/1_data/13_faults.ipynb #9f215bea
+_CHARACTERS = 500_000 # Of a file, to judge it by
+
+def _whole_lines(text:str)->str: # Beginning of a file
+    "Cut a text that is too long behind a line"
+    return text if len(text) <= _CHARACTERS else text[:_CHARACTERS].rpartition("\n")[0]
+
 def _sample(
     text:str, # Beginning of a file, with LF line endings
     delimiter:str, # One character
     quotes:bool=True, # May a field be quoted?
 )->list[list[str]]: # At most 300 rows, without blank ones
     "Split the beginning of a table into fields, without being strict"
-    csv.field_size_limit(2**25)
-    lines = text[:500_000].split("\n")[:400]
-    lines = lines if len(text) < 500_000 or len(lines) == 400 else lines[:-1]
+    csv.field_size_limit(_CHARACTERS)
+    lines = _whole_lines(text).split("\n")[:300]
     quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
     try:
         rows = list(csv.reader([x + "\n" for x in lines], delimiter=delimiter, quoting=quoting))
     except csv.Error:
         return []
-    return [row for row in rows if "".join(row).strip()][:300]
+    return [row for row in rows if "".join(row).strip()]
 
 # %% ../../nbs/1_data/13_faults.ipynb #f503df49
 def _columns(
     rows:list[list[str]], # From `_sample`
 )->int: # 0 where the rows have different numbers
     "Count the columns of a table that has as many in nearly every row"
-    widths = Counter(map(len, rows))
-    width, n = widths.most_common(1)[0] if widths else (0, 0)
-    return width if n >= 0.9 * len(rows) and rows and len(rows[0]) == width else 0
+    if not rows:
+        return 0
+    width, n = Counter(map(len, rows)).most_common()[0]
+    return width if n >= 0.9 * len(rows) and len(rows[0]) == width else 0
 
 # %% ../../nbs/1_data/13_faults.ipynb #ad286d86
 _TYPED = {"\t": "tab", ";": "';'", "|": "'|'", ",": "','"}
@@ -92,7 +98,7 @@ def _quotes_fault(
     "Find out whether quotes are characters like any other"
     rows = _sample(text, file.delimiter, quotes=False)
     cells = [cell for row in rows for cell in row if '"' in cell[1:]]
-    whole = any(len(c) > 1 and c[0] == c[-1] == '"' for c in cells)
+    whole = any(c[0] == c[-1] == '"' for c in cells)
     if not file.quotes or not cells or whole or len({len(row) for row in rows}) > 1:
         return None
     return Fault("fields contain quotes that quote nothing", "--no-quotes")
@@ -101,7 +107,7 @@ def _quotes_fault(
 def _parses(text:str, delimiter:str)->bool: # Complete lines
     "Tell whether quotes are used as CSV has them"
     try:
-        return bool(list(csv.reader(text.splitlines(True), delimiter=delimiter, strict=True)))
+        return bool(list(csv.reader(text.splitlines(), delimiter=delimiter, strict=True)))
     except csv.Error:
         return False
 
@@ -110,7 +116,7 @@ def _escape_fault(
     file:InputFile, # With its right delimiter
 )->Fault | None:
     "Find out whether quotes within fields are escaped with a backslash"
-    lines, doubled = text[:500_000].rpartition("\n")[0], '""'
+    lines, doubled = _whole_lines(text), '""'
     other = lines.replace('\\"', doubled)
     if other == lines or _parses(lines, file.delimiter) or not _parses(other, file.delimiter):
         return None
@@ -150,7 +156,7 @@ def _guess_columns(
     rows:list[list[str]], # Their values
 )->tuple[list[str], str]: # Columns of the text, and of the class; empty where none fits
     "Guess which columns are the text and which is the class"
-    values = {n: list(column) for n, column in zip(names, zip(*rows, strict=True), strict=True)}
+    values = {n: [row[i] for row in rows] for i, n in enumerate(names)}
     size = {n: sum(map(len, column)) / len(rows) for n, column in values.items()}
     kinds = {n: len(set(column)) for n, column in values.items()}
     texts = _named(names, _TEXT_NAMES) or [n for n in names if size[n] >= 25]
@@ -182,8 +188,7 @@ def _spread_classes(
     rows:list[list[str]], # Their values
 )->str: # Names of the columns; empty where there are none
     "Find the columns of a table that has one for each class, with 0 and 1"
-    columns = zip(names, zip(*rows, strict=True), strict=True)
-    found = [name for name, values in columns if set(values) == {"0", "1"}]
+    found = [n for i, n in enumerate(names) if {row[i] for row in rows} == {"0", "1"}]
     return ", ".join(found[:4]) + " …" * (len(found) > 4) if len(found) > 1 else ""
 
 # %% ../../nbs/1_data/13_faults.ipynb #66bb7686
@@ -246,7 +251,7 @@ def _name_fault(
     file:InputFile, # With its kind
 )->Fault | None:
     "Find JSON under the name of CSV, and the other way round"
-    first = text.lstrip().split("\n", 1)[0]
+    first = text.lstrip().partition("\n")[0]
     if re.fullmatch("sep=.", first):
         old, new = shlex.quote(str(file.path)), shlex.quote(file.path.stem + ".new.csv")
         words = f"the first line, {first}, is meant for Excel alone"
@@ -315,7 +320,7 @@ def _key_faults(
     values = [[str(row.get(n, "")) for n in names] for row in rows]
     fault = _missing_fault(names, values, table)
     within = {k: v for k, v in inner.items() if isinstance(v, dict)}
-    outer = [key for key, v in within.items() if fault and set(table.wanted) & v.keys()]
+    outer = [key for key, v in within.items() if set(table.wanted) & v.keys()]
     if fault and outer:
         words = f"{fault.found}; and in {outer[0]!r} there are {', '.join(inner[outer[0]])}"
         new = shlex.quote(Path(table.source).stem + ".flat.jsonl")
@@ -362,7 +367,7 @@ def _text_step(
     old = shlex.quote(str(path))
     if text.startswith("__label__"):
         return _FASTTEXT.format(old=old, new=shlex.quote(path.stem + ".tsv"))
-    if one_object(text.split("\n", 1)[0]):
+    if one_object(text.partition("\n")[0]):
         return _rename(path, ".jsonl")
     for delimiter, kind in (("\t", ".tsv"), (",", ".csv"), (";", ".csv"), ("|", ".csv")):
         if _columns(_sample(text, delimiter)) > 1:

@@ -131,8 +131,9 @@ def json_keys(
                 row = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(row, dict) and not keys.keys() >= row.keys():
-                keys |= {k: 0 for k in row if not BAD_CHARACTER.search(k)}
+            if isinstance(row, dict):
+                new = [k for k in row if k not in keys and not BAD_CHARACTER.search(k)]
+                keys |= dict.fromkeys(new)
         if first and keys:
             break
     return list(keys)

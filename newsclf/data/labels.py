@@ -67,6 +67,6 @@ def label_error(
         do = "Name the right column with --label, or correct classes.txt if it lists others"
         if all(map(str.isdecimal, found)):
             do = "Write classes.txt beside the file: a number, a tab and the name on each line"
-        here, known = (", ".join(sorted(x)[:6]) for x in (found, classes.names))
-        return UserError(f"no label is a known class: {here[:80]}", known[:80], where, do)
+        here, known = (", ".join(sorted(x)[:6])[:80] for x in (found, classes.names))
+        return UserError(f"no label is a known class: {here}", known, where, do)
     return None

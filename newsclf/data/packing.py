@@ -62,7 +62,7 @@ def _zip_mark(
     head:bytes, # First bytes of a zip archive
 )->_Mark:
     "Tell what a zip archive is"
-    if b"opendocument" in head[:200]:
+    if b"opendocument" in head:
         return _Mark(b"PK", "a spreadsheet or document of an office program", _SHEET)
     if b"word/" in head:
         return _Mark(b"PK", "a Word document (.docx)", "Copy its text into a table first")

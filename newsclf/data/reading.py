@@ -260,9 +260,11 @@ def _test_name(have:list[str], cfg:Config)->tuple[str, str]:
         return wanted, "file"
     if len(have) == 1 and not cfg.test_split:
         return have[0], "table"
-    found = f"no part called {wanted}, only {', '.join(have)}" if have else "no tables"
-    do = "Name the part to test on with --test-split"
-    do += f", such as --test-split {have[-1]}" * bool(have)
+    if not have:
+        expected = "a table called test, such as test.csv"
+        raise UserError("no tables", expected, cfg.data, "Check the path")
+    found = f"no part called {wanted}, only {', '.join(have)}"
+    do = f"Name the part to test on with --test-split, such as --test-split {have[-1]}"
     raise UserError(found, where=cfg.data, do=do)
 
 # %% ../../nbs/1_data/25_reading.ipynb #782ad6f4

@@ -175,7 +175,7 @@ def _all_news(
     labels, first = {r[at.label] for r in rows}, at.texts[0]
     if classes and not labels <= classes.written.keys():
         return False
-    if not classes and not all(x == x.strip() and not is_blank(x) for x in labels):
+    if not classes and any(map(is_blank, labels)):
         return False
     bare = (r for r in rows if is_blank(r[first]))
     return not any(is_blank("".join(r[i] for i in at.texts)) for r in bare)
@@ -255,9 +255,8 @@ def _gather(
     for batch in _news_rows(table, columns, classes):
         at = _column_places(table, columns)
         lines += batch.lines
-        by_place = list(zip(*batch.rows, strict=True))
         for i in {at.label, *at.texts, *([] if at.time is None else [at.time])}:
-            fields.setdefault(i, []).extend(by_place[i])
+            fields.setdefault(i, []).extend(row[i] for row in batch.rows)
     table.quarantined.sort(key=lambda q: q.line)
     return lines, fields
 

@@ -22,9 +22,8 @@ def _random_places(df, size, seed, stratify):
     if rows - held < max(classes, 1):
         found = f"{rows:,} rows of {classes} classes" if classes else f"{rows} row"
         raise UserError(f"{found} cannot be split", do="Add rows")
-    enough = size if held == math.ceil(size * rows) else held
     places = np.arange(rows)
-    return train_test_split(places, test_size=enough, random_state=seed, stratify=stratify)
+    return train_test_split(places, test_size=held, random_state=seed, stratify=stratify)
 
 # %% ../../nbs/1_data/22_splits.ipynb #34a0be27
 def group_classes(
@@ -97,4 +96,4 @@ def count_repeats(
     "Count the rows that repeat an earlier one"
     again = df["text"].duplicated()
     first = df.groupby("text", sort=False)["label"].transform("first")
-    return int(again.sum()), int((again & (first != df["label"])).sum())
+    return int(again.sum()), int((first != df["label"]).sum())

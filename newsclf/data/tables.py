@@ -98,7 +98,7 @@ def _csv_batches(
     "Read batches of complete records"
     g, facts = grammar(file.delimiter, file.quotes), table.facts
     for line, n, text in whole_records(pieces, table, g):
-        crlf = text.count("\r\n") if "\r" in text else 0
+        crlf = text.count("\r\n")
         facts.crlf += crlf
         facts.lf += n - crlf
         facts.last_line_ends = text.endswith("\n")
@@ -282,7 +282,7 @@ def _count_rows(
         if not table.kept:
             _note_header(table, batch)
         faults = {i: refused[line] for i, line in enumerate(batch.lines) if line in refused}
-        batch = refuse_rows(table, batch, faults, "") if faults else batch
+        batch = refuse_rows(table, batch, faults, "")
         if w:
             w.writerows(batch.rows)
         table.kept += len(batch.rows)

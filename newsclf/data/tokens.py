@@ -194,6 +194,8 @@ def _write_tokens(path:Path, tokens:Tokens):
         _forget_oldest(path.parent)
 
 # %% ../../nbs/1_data/30_tokens.ipynb #c36f2d2c
+_ROWS = 2000 # Texts at a time
+
 def _make_tokens(
     tokenizer, # A transformers tokenizer
     texts:list[str], # Texts
@@ -203,9 +205,9 @@ def _make_tokens(
 )->Tokens:
     "Tokenize texts, two thousand at a time"
     ids, lengths, whole = [], [], []
-    starts, off = range(0, len(texts), 2000), len(texts) <= 2000 or not show_bars()
+    starts, off = range(0, len(texts), _ROWS), len(texts) <= _ROWS or not show_bars()
     for at in tqdm(starts, desc=desc, leave=False, disable=off):
-        some, n = encode_texts(tokenizer, texts[at : at + 2000], max_length, keep)
+        some, n = encode_texts(tokenizer, texts[at : at + _ROWS], max_length, keep)
         ids.append(np.concatenate([np.array(i, dtype=np.int32) for i in some]))
         lengths += map(len, some)
         whole += n

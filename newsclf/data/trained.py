@@ -92,7 +92,7 @@ def likely_delimiter(
 )->str:
     "Choose the usual delimiter, or that of the training where it fits"
     d = trained.delimiter
-    if len(d) != 1 or d == usual:
+    if len(d) != 1:
         return usual
     fields = [f.strip().strip('"') for f in line.split(d)]
     fits = set(trained.text) <= set(fields) if trained.header else len(fields) > 1
@@ -201,8 +201,8 @@ def _divided_error(
     where:str, # Name of the file
 )->UserError:
     "Make the error for a file with another delimiter"
-    typed = "tab" if d == "\t" else f"'{d}'"
-    found = f"the columns are divided by {'a tab' if d == chr(9) else typed}"
+    typed, said = ("tab", "a tab") if d == "\t" else (f"'{d}'",) * 2
+    found = f"the columns are divided by {said}"
     return UserError(found, where=where, do=f"Add --delimiter {typed}")
 
 # %% ../../nbs/1_data/39_trained.ipynb #b93184fa
