@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 ini = ConfigParser(delimiters=["="])
 ini.read("settings.ini", encoding="utf-8")
 cfg = ini["DEFAULT"]
-names = "offline", "openvino", "onnx", "learn", "dev"
+names = "offline", "openvino", "onnx", "serve", "learn", "dev"
 extras = {name: cfg[f"{name}_requirements"].split() for name in names}
 
 setup(
@@ -24,6 +24,7 @@ setup(
     package_data={
         "newsclf": ["sample/*", "py.typed"],
         "newsclf.evaluate": ["templates/*.html.j2", "templates/report.css"],
+        "newsclf.serve": ["page/*"],
     },
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),

@@ -7,8 +7,6 @@ __all__ = ['answer_file']
 
 # %% ../../nbs/5_predict/21_files.ipynb #b943b918
 import errno
-import hashlib
-import json
 import shutil
 import signal
 import threading
@@ -23,10 +21,8 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from newsclf.core.storage import (
-    LET_PASS,
     atomic_path,
     file_digest,
-    list_files,
     own_folder,
     read_sealed_json,
     sealed_json,
@@ -66,6 +62,7 @@ from ..data.tables import DELIMITERS
 from ..data.trained import columns_words, read_trained
 from .decisions import decide_rows, rules_words
 from .engines import EXPORT
+from .opening import model_digest
 from .predictor import Predictor
 from .texts import WINDOW
 
@@ -103,12 +100,11 @@ def _facts(
 )->dict: # For its record
     "Collect everything that determines the bytes of the output"
     asked = work.options
-    files = json.dumps(as_json(list_files(work.clf.source, LET_PASS)), sort_keys=True)
     needed = ("newsclf", "torch", "transformers", "tokenizers")
     return dict(
         input=work.given.path.name,
         input_sha256=work.given.sha256,
-        model_sha256=hashlib.sha256(files.encode()).hexdigest(),
+        model_sha256=model_digest(work.clf.source),
         text=asked.text,
         encoding=asked.encoding,
         delimiter=asked.delimiter,

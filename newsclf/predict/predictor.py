@@ -98,6 +98,12 @@ class Predictor:
     def margin(self):
         return self.steps[0][1] # None where nothing is rechecked
 
+    @property
+    def reading(self): # Which words `explain` tries
+        limit = self.tokenizer.model_max_length
+        most = 200 if self.windows else min(200, limit)
+        return Reading(most, limit, self.truncation, self.windows)
+
     def encode(self, texts): # Token ids of each window of each text
         how = self.clean, self.truncation, self.windows
         return _token_lists(texts, self.tokenizer, *how)
@@ -167,7 +173,4 @@ class Predictor:
             return np.exp(self.pooled(self.model, self.encode(texts)))
 
         given = check_texts(table_texts(texts, self.trained))
-        limit = self.tokenizer.model_max_length
-        most = 200 if self.windows else min(200, limit)
-        reading = Reading(most, limit, self.truncation, self.windows)
-        return explain_labels(exactly, given, self.names, reading, top, progress)
+        return explain_labels(exactly, given, self.names, self.reading, top, progress)
