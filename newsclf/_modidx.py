@@ -2527,6 +2527,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'newsclf/serve/batches.py'),
                                        'newsclf.serve.batches.Batcher.serve': ( '7_serve/batches.html#batcher.serve',
                                                                                 'newsclf/serve/batches.py'),
+                                       'newsclf.serve.batches.Batcher.wait': ( '7_serve/batches.html#batcher.wait',
+                                                                               'newsclf/serve/batches.py'),
                                        'newsclf.serve.batches.Busy': ('7_serve/batches.html#busy', 'newsclf/serve/batches.py'),
                                        'newsclf.serve.batches.Busy.__init__': ( '7_serve/batches.html#busy.__init__',
                                                                                 'newsclf/serve/batches.py'),

@@ -34,6 +34,7 @@ from newsclf.core.provenance import circumstances
 ROOT = Path(__file__).resolve().parents[2]
 STORED = ROOT / "nbs/explanations/figures/alterations.json"
 LIMIT = 900 # Seconds of processor time; on a busy machine the clock would condemn any page
+WAIT = 1800 # Seconds in all, for a page that waits for ever and computes nothing
 LARGE = (
     "nbdev.test", "fastcore.test", "torch", "transformers", "datasets", "pandas", "tokenizers",
     "sklearn.svm", "sklearn.metrics", "sklearn.feature_extraction.text", "scipy.stats",
@@ -196,7 +197,8 @@ def restore(folder: Path, one: Alteration) -> None:
 
 
 def limit_time():
-    "End this process after LIMIT seconds of processor time"
+    "End this process after LIMIT seconds of processor time, or WAIT seconds in all"
+    signal.alarm(WAIT)
     resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 10))
 
 
@@ -244,8 +246,8 @@ def run_page(folder: Path, page: str) -> str:
         lines = said.read().splitlines()
     if not code:
         return ""
-    if code == -signal.SIGXCPU:
-        return f"more than {LIMIT} s"
+    if code in (-signal.SIGXCPU, -signal.SIGALRM):
+        return f"more than {LIMIT} s of processor time, or {WAIT} s in all"
     errors = [x for x in lines if "Error" in x]
     return errors[-1].strip()[:120] if errors else f"failed ({code})"
 

@@ -70,7 +70,7 @@ def serve(
     from newsclf.serve.address import check_open, listen
     from newsclf.serve.door import LOCAL, DoorRules, read_keys
 
-    keys = read_keys(place.keys or "", os.environ.pop("NEWSCLF_KEYS", ""))
+    keys = read_keys(str(place.keys or ""), os.environ.pop("NEWSCLF_KEYS", ""))
     check_open(place.host, keys, place.open)
     run = chosen_run(model)
     names = (*LOCAL, place.host, *(place.allow_host or ()))

@@ -107,7 +107,7 @@ def _shared_remarks(
     remarks, trained = [], set(raw.train["digest"])
     for part, rows in (("validation", raw.validation), ("test", raw.test)):
         shared = 0 if rows is None else sum(d in trained for d in rows["digest"])
-        if not shared:
+        if rows is None or not shared:
             continue
         told = f"{shared:,} of {len(rows):,} {part} rows are training rows, too, and show nothing"
         more = "; --test-split train holds another test out" * (part == "test")

@@ -96,4 +96,5 @@ def count_repeats(
     "Count the rows that repeat an earlier one"
     again = df["text"].duplicated()
     first = df.groupby("text", sort=False)["label"].transform("first")
-    return int(again.sum()), int((first != df["label"]).sum())
+    other = sum(a != b for a, b in zip(first, df["label"], strict=True))
+    return int(again.sum()), other

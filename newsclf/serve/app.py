@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -42,7 +43,7 @@ def _result_json(
 )->dict:
     "Make the JSON of an answer"
     d = answer.decision
-    out = dict(sha256=digest, label=d.label, confidence=d.confidence)
+    out:dict[str, Any] = dict(sha256=digest, label=d.label, confidence=d.confidence)
     out |= dict(probabilities=d.probabilities, decision=d.decision, why=d.why)
     if asked.sets:
         out["set"] = list(d.set or ())

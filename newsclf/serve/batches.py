@@ -53,38 +53,42 @@ class Busy(Exception):
         super().__init__("too many texts are waiting")
         self.seconds = seconds
 
-# %% ../../nbs/7_serve/10_batches.ipynb #7d42e824
+# %% ../../nbs/7_serve/10_batches.ipynb #870471a7
 class _Pace:
     "Tokens a second, as measured with the last batches"
     def __init__(self):
         self.rate = 0.0
 
     def add(self, tokens:int, seconds:float):
+        if tokens < 256:
+            return
         rate = tokens / max(seconds, 1e-6)
         self.rate = rate if not self.rate else 0.8 * self.rate + 0.2 * rate
 
     def seconds(self, tokens:int)->float: # For so many tokens
         return tokens / self.rate if self.rate else 1.0
 
-# %% ../../nbs/7_serve/10_batches.ipynb #bdb79225
+# %% ../../nbs/7_serve/10_batches.ipynb #d5c23571
 class Batcher:
     "Answers the values of many requests in batches"
 
     def __init__(
         self,
-        most:int=4096, # Tokens in a batch
+        most:int=2048, # Tokens in a batch
         room:int=65536, # Tokens that may wait
+        longest:float=1.0, # Seconds that a text may wait, at the pace of the last batches
         told:Callable|None=None, # Called after each batch with its items and seconds
     ):
-        self.most, self.room, self.told = most, room, told
+        self.most, self.room, self.longest, self.told = most, room, longest, told
         self.queues:dict[Callable, deque[_Item]] = {}
         self.held, self.pace = 0, _Pace()
         self.some = asyncio.Event()
 
     async def ask(self, work:Callable[[list], list], values:list, tokens:list[int])->list:
         "Wait for the answers to `values`; `Busy` if there is no room"
-        if self.held and self.held + sum(tokens) > self.room:
-            raise Busy(self.pace.seconds(self.held))
+        wait = self.wait(work)
+        if self.held and (self.held + sum(tokens) > self.room or wait > self.longest):
+            raise Busy(wait)
         items = [_Item(v, n, work) for v, n in zip(values, tokens, strict=True)]
         for item in items:
             self.held += item.tokens
@@ -92,6 +96,10 @@ class Batcher:
         self.queues.setdefault(work, deque()).extend(items)
         self.some.set()
         return list(await asyncio.gather(*(item.answer for item in items)))
+
+    def wait(self, work:Callable)->float: # Seconds until a new text for `work` has its turn
+        ahead = sum(item.tokens for item in self.queues.get(work, ()) if item.wanted)
+        return self.pace.seconds(ahead + min(self.held - ahead, ahead + self.most))
 
     def _leave(self, tokens:int): # An item was answered or is no longer wanted
         self.held -= tokens

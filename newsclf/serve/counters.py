@@ -6,6 +6,8 @@
 __all__ = ['Counters']
 
 # %% ../../nbs/7_serve/15_counters.ipynb #b9897ebc
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 # %% ../../nbs/7_serve/15_counters.ipynb #fffc8614
@@ -18,7 +20,7 @@ class Counters:
 
     def __init__(self):
         self.registry = CollectorRegistry()
-        own = dict(registry=self.registry)
+        own:dict[str, Any] = dict(registry=self.registry)
         self.requests = Counter(
             "newsclf_requests", "Requests answered, by path and status", ["path", "status"], **own)
         self.seconds = Histogram(

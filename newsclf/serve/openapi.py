@@ -7,6 +7,7 @@ __all__ = ['openapi_document']
 
 # %% ../../nbs/7_serve/17_openapi.ipynb #f6c7cbd9
 from collections.abc import Sequence
+from typing import Any
 
 from ..core.provenance import program_version
 from .requests import MOST
@@ -26,7 +27,7 @@ _DIGEST = dict(type="string", pattern="^[0-9a-f]{64}$", description="SHA-256")
 _MODEL = _object(["name", "sha256"], name=dict(type="string"), sha256=_DIGEST)
 
 # %% ../../nbs/7_serve/17_openapi.ipynb #b5eb885f
-_OPTIONS = dict(
+_OPTIONS:dict[str, Any] = dict(
     sets=dict(enum=[0.95, 0.99, None], description="Coverage of prediction sets"),
     explain=dict(type="integer", minimum=0, maximum=20, description="Words to name"),
 )

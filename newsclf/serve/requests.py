@@ -132,8 +132,8 @@ def _texts_of(
         texts = _listed(found["texts"], "texts")
         return [_check_text(text, f"texts[{i}]") for i, text in enumerate(texts)]
     if not columns:
-        found = "this model does not say which columns it was trained on; send texts"
-        raise Refused(422, "no_columns", found, "records")
+        told = "this model does not say which columns it was trained on; send texts"
+        raise Refused(422, "no_columns", told, "records")
     records = _listed(found["records"], "records")
     return [_record_text(r, columns, f"records[{i}]") for i, r in enumerate(records)]
 
