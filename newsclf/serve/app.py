@@ -110,8 +110,8 @@ async def _while_wanted(
             await task
 
 # %% ../../nbs/7_serve/00_app.ipynb #76c7854e
-async def _answered(request:Request, asked:Question)->list[Answer]: # With the model of the moment
-    desk, service = request.app.state.desk, request.app.state.desk.service
+async def _answered(request:Request, service:Service, asked:Question)->list[Answer]:
+    desk = request.app.state.desk
     try:
         service.clf.rules.cutoffs(asked.sets)
     except UserError as e:
@@ -125,7 +125,7 @@ async def _answered(request:Request, asked:Question)->list[Answer]: # With the m
 async def _classify(request:Request)->Response:
     service = request.app.state.desk.service
     asked = read_classify(await request.body(), service.clf.trained.text)
-    answers = await _answered(request, asked)
+    answers = await _answered(request, service, asked)
     told = zip(text_digests(asked.texts), answers, strict=True)
     results = [_result_json(digest, answer, asked) for digest, answer in told]
     return JSONResponse(dict(model=service.named, results=results))
@@ -133,7 +133,8 @@ async def _classify(request:Request)->Response:
 async def _predict(request:Request)->Response:
     inputs = read_inputs(await request.body())
     lists = []
-    for answer in await _answered(request, Question(inputs.texts)):
+    service = request.app.state.desk.service
+    for answer in await _answered(request, service, Question(inputs.texts)):
         scores = sorted(answer.decision.probabilities.items(), key=lambda item: -item[1])
         lists.append([dict(label=label, score=score) for label, score in scores])
     return JSONResponse(lists[0] if inputs.single else lists)
