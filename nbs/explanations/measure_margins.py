@@ -15,7 +15,8 @@ from newsclf.core.config import make_config
 from newsclf.core.provenance import circumstances
 from newsclf.data.reading import read_data
 from newsclf.model.logits import id_logits
-from newsclf.model.precision import error_bound, half_model, margin_errors
+from newsclf.model.margins import margin_errors
+from newsclf.model.precision import error_bound, half_model
 from newsclf.predict.predictor import Predictor
 
 ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -19,7 +19,8 @@ from newsclf.data.news import load_news
 from newsclf.evaluate.intervals import share_interval
 from newsclf.evaluate.reliability import calibration_error, reliability
 from newsclf.model.logits import id_logits
-from newsclf.model.precision import close_rows, half_model, measure_half, state_errors
+from newsclf.model.margins import close_rows
+from newsclf.model.precision import half_model, measure_half, state_errors
 from newsclf.predict.predictor import Predictor
 from newsclf.run.dataset import cut_validation
 

@@ -17,7 +17,6 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
-import transformers
 from safetensors import SafetensorError, safe_open
 
 from ..core.config import UserError
@@ -163,6 +162,8 @@ def _can_classify(
     kind, # model_type, as a file has it
 )->bool:
     "Tell whether transformers has a text classifier for this model_type"
+    import transformers
+
     if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
         return False
     config = transformers.CONFIG_MAPPING[kind]
@@ -343,7 +344,8 @@ def open_folder(
 @contextmanager
 def quiet_loading():
     "Silence the tables and progress bars of transformers while a model loads"
-    log = transformers.utils.logging
+    from transformers.utils import logging as log
+
     level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity_error()
     log.disable_progress_bar()

@@ -18,11 +18,11 @@ import numpy as np
 from ..core.config import UserError
 from ..core.machine import Choice, choose_device, choose_precision
 from ..core.storage import LET_PASS, list_files, user_path
-from ..core.values import as_json
+from ..core.values import as_json, from_json
 from ..model.logits import TOKENS
-from ..model.precision import half_model
-from ..model.saved import fold_temperature, load_classifier, own_part
+from ..model.own_part import OwnPart, own_part
 from .engines import Export, export_steps, export_ways, open_export
+from .light_tokenizer import LightTokenizer
 
 # %% ../../nbs/5_predict/13_opening.ipynb #f3a8d12a
 def model_folder(
@@ -72,6 +72,8 @@ def _torch_steps(
     "List the faster versions of a model that torch has"
     if precision == "float32":
         return []
+    from newsclf.model.precision import half_model
+
     stated = own_part(model).bfloat16
     return [(half_model(model), stated.logit_error if stated else None)]
 
@@ -80,6 +82,8 @@ def _undo_calibration(
     model, # A classifier; its last layer is changed
 )->float: # By what its logits are multiplied
     "Take the temperature out of a model"
+    from newsclf.model.saved import fold_temperature
+
     temperature = own_part(model).temperature
     fold_temperature(model, 1 / temperature)
     return temperature
@@ -97,21 +101,44 @@ class OpenClassifier:
     steps:list[tuple] # (model, margin under which the next is asked, None for never)
 
 # %% ../../nbs/5_predict/13_opening.ipynb #d18c374d
-def _fast_steps(
-    model, # A classifier in float32, on its device
-    folder:Path, # Where it lies
-    export:Export|None, # Made of it
-    precision:str, # auto, bf16 or float32
+def _with_margins(
+    steps:list[tuple], # (model, how far its logits are off)
     recheck:bool, # Compute again where two classes are too close?
-    scale:float, # Multiplies the logits of an export
-)->tuple[Choice, list[tuple]]: # The first precision; (model, how far its logits are off)
-    "List the faster versions of a model, the fastest first"
-    if export and precision == "auto":
-        names, why = export_ways(export.facts, recheck)
-        return Choice(names[0], why), export_steps(export, names, model.config, scale)
-    stated = bool(own_part(model).bfloat16)
-    chosen = _torch_precision(precision, model.device.type, stated, recheck, folder)
-    return chosen, _torch_steps(model, chosen.name)
+    scale:float, # Multiplies the logits
+)->list[tuple]: # (model, margin)
+    "Turn errors into margins"
+    return [(m, 2 * scale * error if recheck else None) for m, error in steps]
+
+def _open_torch(
+    folder:Path, # A saved classifier
+    device:str, precision:str, recheck:bool, raw:bool, # As for `open_classifier`
+)->OpenClassifier:
+    "Open a saved classifier with torch"
+    from newsclf.model.saved import load_classifier # which takes seconds to import
+
+    at, (model, tokenizer) = choose_device(device), load_classifier(folder)
+    model.to(at.name) # pyright: ignore[reportArgumentType] (transformers' decorator hides self)
+    scale, stated = _undo_calibration(model) if raw else 1.0, bool(own_part(model).bfloat16)
+    chosen = _torch_precision(precision, at.name, stated, recheck, folder)
+    fast = _with_margins(_torch_steps(model, chosen.name), recheck, scale)
+    return OpenClassifier(folder, folder, model, tokenizer, at, chosen, [*fast, (model, None)])
+
+def _open_exported(
+    export:Export, # From `open_export`
+    precision:str, recheck:bool, raw:bool, # As for `open_classifier`
+)->OpenClassifier:
+    "Open an export, without torch"
+    facts, at = export.facts, Choice("cpu", "exports run on the CPU")
+    names, why = export_ways(facts, precision, recheck)
+    tokenizer = LightTokenizer(export.folder, facts.longest, facts.pad_id)
+    temperature = from_json(OwnPart, export.config.newsclf).temperature
+    scale = temperature if raw else 1.0
+    fast = export_steps(export, [n for n in names if n != "float32"], scale)
+    ((exact, _),) = export_steps(export, ["float32"], scale)
+    steps = [*_with_margins(fast, recheck, scale), (exact, None)]
+    _ = steps[0][0].run # opened now, the others when a text needs them
+    chosen = Choice(names[0], why)
+    return OpenClassifier(export.base, export.folder, exact, tokenizer, at, chosen, steps)
 
 # %% ../../nbs/5_predict/13_opening.ipynb #e16a4d02
 def open_classifier(
@@ -122,16 +149,9 @@ def open_classifier(
     raw:bool=False, # Without calibration?
 )->OpenClassifier:
     "Open a saved classifier and choose how it predicts"
-    export = open_export(path)
-    folder = export.base if export else model_folder(path)
-    at = Choice("cpu", "exports run on the CPU") if export else choose_device(device)
-    model, tokenizer = load_classifier(folder)
-    model.to(at.name) # pyright: ignore[reportArgumentType] (transformers' decorator hides self)
-    scale = _undo_calibration(model) if raw else 1.0
-    chosen, fast = _fast_steps(model, folder, export, precision, recheck, scale)
-    steps = [(m, 2 * scale * error if recheck else None) for m, error in fast]
-    source = export.folder if export else folder
-    return OpenClassifier(folder, source, model, tokenizer, at, chosen, [*steps, (model, None)])
+    if export := open_export(path):
+        return _open_exported(export, precision, recheck, raw)
+    return _open_torch(model_folder(path), device, precision, recheck, raw)
 
 # %% ../../nbs/5_predict/13_opening.ipynb #3f493a53
 def check_manner(

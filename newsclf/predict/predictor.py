@@ -29,7 +29,7 @@ from ..data.cleaning import check_cleaning, clean_text
 from ..data.tokens import encode_texts
 from ..data.trained import TrainedOn
 from ..model.logits import TOKENS, id_logits
-from ..model.saved import own_part
+from ..model.own_part import own_part
 from .decisions import Decision, decide_rows, read_rules
 from .explain import Explanation, Reading, explain_labels
 from .opening import check_manner, check_process, open_classifier

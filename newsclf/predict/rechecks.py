@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..model.precision import close_rows
+from ..model.margins import close_rows
 
 # %% ../../nbs/5_predict/14_rechecks.ipynb #6adee8b2
 def _log_odds(

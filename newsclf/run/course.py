@@ -28,7 +28,7 @@ from ..core.values import as_json, from_json
 from ..data.trained import trained_on
 from ..evaluate.calibrate import Calibration
 from ..evaluate.manifest import BaseFacts, DataFacts, Manifest, write_manifest
-from ..model.precision import PrecisionError
+from ..model.margins import PrecisionError
 from ..predict.predictor import Predictor
 from ..train.checkpoint import Checkpoints, list_checkpoints
 from ..train.resume import training_facts

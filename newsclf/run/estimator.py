@@ -39,7 +39,8 @@ from ..data.duplicates import copy_groups
 from ..data.encodings import is_blank
 from ..data.news import load_news
 from ..data.reading import RawNews
-from ..model.saved import own_part, save_classifier
+from ..model.own_part import own_part
+from ..model.saved import save_classifier
 from ..predict.predictor import Predictor
 from ..predict.texts import check_texts, is_listing, type_name
 from .course import need_room, save_trained, train_run

@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ from ..data.tokens import encode_texts
 from ..model.precision import error_bound
 from ..model.saved import load_classifier
 from ..model.tokenizers import load_tokenizer
-from ..predict.engines import EXPORT, Exported, engine, open_engine, openvino_core
+from ..predict.engines import EXPORT, ExportConfig, Exported, engine, open_engine, openvino_core
+from ..predict.light_tokenizer import TOKENIZER, write_tokenizer
 from ..predict.opening import model_folder
 from .dataset import cut_validation
 from .fixed_test import read_for_run
@@ -163,11 +165,14 @@ def make_export(
         write_onnx(model, folder)
     else:
         write_openvino(model, folder, rows.sample if precision == "int8" else None)
-    facts = dict(newsclf="export", to=to, precision=precision)
-    facts |= dict(model="model", units=processor_units())
+    write_tokenizer(tokenizer, folder)
+    longest, pad_id = tokenizer.model_max_length, tokenizer.pad_token_id
+    facts = dict(newsclf="export", to=to, precision=precision, longest=longest, pad_id=pad_id)
+    facts |= dict(units=processor_units())
     facts |= dict(weights_sha256=file_digest(base / "model.safetensors"))
+    config = ExportConfig(model.config.id2label, longest, {})
     ways = {
-        name: Exported(open_engine(folder, to, precision, name), model.config)
+        name: Exported(partial(open_engine, folder, to, precision, name), config)
         for name in _precisions(precision)
     }
     found = parity(ways, model, rows.ids, np.asarray(rows.labels), tokenizer.pad_token_id)

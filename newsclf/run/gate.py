@@ -25,7 +25,8 @@ from ..evaluate.intervals import share_estimate
 from ..evaluate.reliability import calibration_error, reliability
 from ..model.folders import quiet_loading
 from ..model.logits import id_logits
-from ..model.precision import close_rows, error_bound, state_errors
+from ..model.margins import close_rows
+from ..model.precision import error_bound, state_errors
 from ..predict.engines import engine
 
 # %% ../../nbs/6_run/40_gate.ipynb #79d56ca9

@@ -41,7 +41,8 @@ from ..evaluate.calibrate import Calibration, calibrate, format_calibration
 from ..evaluate.metrics import RunningAccuracy
 from ..evaluate.pictures import draw_history
 from ..model.logits import batch_logits
-from ..model.precision import PrecisionError, error_bound, measure_half
+from ..model.margins import PrecisionError
+from ..model.precision import error_bound, measure_half
 from ..model.saved import fold_temperature, model_to_train, save_classifier
 from ..model.tokenizers import load_tokenizer
 from ..model.weights import find_model

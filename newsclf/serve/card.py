@@ -9,7 +9,6 @@ __all__ = ['model_card']
 from ..core.config import UserError
 from ..core.provenance import program_version
 from ..core.values import Estimate
-from ..evaluate.figures import read_metrics
 from ..predict.decisions import rules_words
 from .service import Service
 
@@ -18,8 +17,13 @@ def _metrics_card(
     service:Service, # Of a run, or of a model alone
 )->dict|None: # None where no test is known
     "Collect the metrics of the run that a model belongs to"
+    run = service.clf.folder.parent
+    if not (run / "metrics.json").is_file():
+        return None
+    from newsclf.evaluate.figures import read_metrics # which imports scikit-learn
+
     try:
-        test = read_metrics(service.clf.folder.parent).tested.test
+        test = read_metrics(run).tested.test
     except (OSError, ValueError, UserError):
         return None
     some = dict(accuracy=test.accuracy, macro_f1=test.macro_f1)
