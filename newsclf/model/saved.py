@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import numpy as np
 import torch
 import transformers
 from torch import nn
@@ -22,13 +23,16 @@ from transformers import AutoModelForSequenceClassification, BertModel
 from ..core.config import SETTINGS, UserError
 from ..core.storage import LET_PASS, SEAL, atomic_path, check_seal, folder_files, seal_folder
 from ..core.values import as_json
+from ..data.cleaning import clean_text
 from ..data.seen import SeenRows, write_seen
+from ..data.tokens import encode_texts
 from ..data.trained import TrainedOn
 from .classifier import BertForSequenceClassification, new_classifier
 from .folders import ModelFolder, open_folder, quiet_loading, tame
 from .loading import load_weights, plain_config, set_dropout, set_rates
 from .margins import PrecisionError
-from .own_part import OwnPart, check_own_part
+from .logits import id_logits
+from .own_part import HEADLINE, Canary, OwnPart, check_own_part
 from .tokenizers import load_tokenizer
 from .weights import SNAPSHOT_FILES
 
@@ -87,6 +91,20 @@ def _unwritten(
         do = "Choose another folder, or free some space on this disk"
         raise UserError(found, where=str(folder), do=do) from None
 
+# %% ../../nbs/2_model/30_saved.ipynb #93cb6db9
+def _canary(
+    model, # A fine-tuned model
+    tokenizer, # Its tokenizer
+    clean:tuple, truncation:str, # See `OwnPart`
+)->Canary|None: # None where it has no numbers
+    "Ask a model about the headline that it keeps"
+    was, limit = model.training, tokenizer.model_max_length
+    ids, _ = encode_texts(tokenizer, [clean_text(HEADLINE, clean)], limit, truncation)
+    z = id_logits(model.eval(), ids, tokenizer.pad_token_id)[0].astype(np.float64)
+    model.train(was)
+    p = np.exp(z - np.logaddexp.reduce(z))
+    return Canary(HEADLINE, tuple(p.round(4).tolist())) if np.isfinite(p).all() else None
+
 # %% ../../nbs/2_model/30_saved.ipynb #9a403b80
 def _write_names(
     folder:Path, # With config.json
@@ -113,7 +131,8 @@ def save_classifier(
     if Path(folder).exists():
         do = "Choose another name"
         raise UserError("the folder already exists", where=str(folder), do=do)
-    own = OwnPart(tuple(clean), truncation, calibration or None, bfloat16, trained)
+    asked = _canary(model, tokenizer, clean, truncation)
+    own = OwnPart(tuple(clean), truncation, calibration or None, bfloat16, trained, asked)
     model.config.newsclf = as_json(own)
     ours = isinstance(model, BertForSequenceClassification)
     with _unwritten(folder), atomic_path(folder) as tmp, quiet_loading():

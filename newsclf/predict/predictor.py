@@ -90,6 +90,7 @@ class Predictor:
         self.clean, self.truncation = check_cleaning(own.clean), own.truncation
         self.calibration, self.trained = own.calibration, own.trained or TrainedOn()
         self.rules = read_rules(own.calibration, raw, windows)
+        self.canary = None if raw else own.canary # of calibrated probabilities
 
     def __setstate__(self, state): # Unpickled in a process of its own
         self.__dict__.update(state, process=os.getpid())
