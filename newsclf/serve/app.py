@@ -160,7 +160,9 @@ async def _model(request:Request)->Response:
     return JSONResponse(model_card(request.app.state.desk.service))
 
 async def _openapi(request:Request)->Response:
-    return JSONResponse(openapi_document(bool(request.app.state.desk.rules.keys)))
+    desk = request.app.state.desk
+    columns = desk.service.clf.trained.text
+    return JSONResponse(openapi_document(bool(desk.rules.keys), columns))
 
 async def _reload(request:Request)->Response:
     try:

@@ -20,7 +20,7 @@ def _object(need:Sequence[str]=(), more:bool=False, **parts)->dict: # Schema of 
 def _list(of:dict, **how)->dict: # Schema of an array
     return dict(type="array", items=of) | how
 
-_TEXT = dict(type="string", minLength=1, description="A headline or an article")
+_TEXT = dict(type="string", minLength=1, description="A headline or an article, not only blanks")
 _MANY = dict(minItems=1, maxItems=MOST)
 _SHARE = dict(type="number", minimum=0, maximum=1)
 _DIGEST = dict(type="string", pattern="^[0-9a-f]{64}$", description="SHA-256")
@@ -31,15 +31,21 @@ _OPTIONS:dict[str, Any] = dict(
     sets=dict(enum=[0.95, 0.99, None], description="Coverage of prediction sets"),
     explain=dict(type="integer", minimum=0, maximum=20, description="Words to name"),
 )
-_RECORD = dict(type="object", additionalProperties=dict(type=["string", "null"]))
-_CLASSIFY = dict(
-    oneOf=[
-        _object(["text"], text=_TEXT, **_OPTIONS),
-        _object(["texts"], texts=_list(_TEXT, **_MANY), **_OPTIONS),
-        _object(["records"], records=_list(_RECORD, **_MANY), **_OPTIONS),
-    ],
-    example=dict(text="Oil slips as tankers return to port", sets=0.95, explain=3),
-)
+
+def _record(columns:Sequence[str])->dict: # Schema of a row
+    cells = {name: dict(type=["string", "null"]) for name in columns}
+    filled = [_object((), True, **{name: _TEXT}) for name in columns]
+    return _object(columns, True, **cells) | dict(anyOf=filled)
+
+def _classify(columns:Sequence[str])->dict: # Schema of a request to /v1/classify
+    ways = dict(text=_TEXT, texts=_list(_TEXT, **_MANY))
+    if columns:
+        ways["records"] = _list(_record(columns), **_MANY)
+    return dict(
+        oneOf=[_object([way], **{way: schema}, **_OPTIONS) for way, schema in ways.items()],
+        example=dict(text="Oil slips as tankers return to port", sets=0.95, explain=3),
+    )
+
 _PREDICT = _object(
     ["inputs"],
     inputs=dict(anyOf=[
@@ -89,36 +95,40 @@ def _answers(schema:dict, statuses, kind:str="application/json")->dict:
     out = {"200": dict(description="The answer", content={kind: dict(schema=schema)})}
     return out | {str(s): dict(description=_REFUSED[s]) | refused for s in sorted(statuses)}
 
-def _post(summary:str, schema:dict, answer:dict, kind:str="application/json")->dict:
-    body = dict(required=True, content={kind: dict(schema=schema)})
-    found = dict(summary=summary, requestBody=body, responses=_answers(answer, _POSTED))
+def _post(summary:str, schema:dict|None, answer:dict, kind:str="application/json")->dict:
+    found = dict(summary=summary, responses=_answers(answer, _POSTED))
+    if schema:
+        found["requestBody"] = dict(required=True, content={kind: dict(schema=schema)})
     return dict(post=found)
 
-def _get(summary:str, answer:dict, *more:int, kind:str="application/json")->dict:
-    return dict(get=dict(summary=summary, responses=_answers(answer, (*_ALWAYS, *more), kind)))
+def _get(summary:str, answer:dict, *more:int, kind:str="application/json", key:bool=True)->dict:
+    found = dict(summary=summary, responses=_answers(answer, (*_ALWAYS, *more), kind))
+    return dict(get=found if key else found | dict(security=[]))
 
 # %% ../../nbs/7_serve/17_openapi.ipynb #32029bd0
 def openapi_document(
     keys:bool=False, # Are keys in use?
+    columns:Sequence[str]=(), # That the model was trained on, if it knows them
 )->dict: # JSON
     "Describe the addresses of a service"
     yes = dict(type="boolean")
     paths = {
-        "/v1/classify": _post("Classify texts or records", _CLASSIFY, _object(
+        "/v1/classify": _post("Classify texts or records", _classify(columns), _object(
             ["model", "results"], model=_MODEL, results=_list(_RESULT))),
         "/predict": _post("Classify as transformers' pipeline does", _PREDICT,
                           dict(anyOf=[_SCORES, _list(_SCORES)])),
-        "/v1/rows": _post("Read the rows of a CSV file", dict(type="string"), _ROWS, "text/csv"),
+        "/v1/rows": _post("Read the rows of a CSV file", dict(type="string", minLength=1), _ROWS, "text/csv"),
         "/v1/model": _get("What the model is, and how well it did", _CARD),
-        "/health/live": _get("Does the process live?", _object(["live"], live=yes)),
-        "/health/ready": _get("Are requests answered?", _object(["ready"], ready=yes)),
+        "/health/live": _get("Does the process live?", _object(["live"], live=yes), key=False),
+        "/health/ready": _get(
+            "Are requests answered?", _object(["ready"], ready=yes), 503, key=False),
         "/metrics": _get("Counters, for Prometheus", dict(type="string"), kind="text/plain"),
     }
     out = dict(
         openapi="3.1.0", paths=paths,
         info=dict(title="newsclf", version=program_version().split()[1]))
     if keys:
-        paths["/v1/reload"] = _post("Open the model again", dict(type="object"), _object(
+        paths["/v1/reload"] = _post("Open the model again", None, _object(
             ["model"], model=_MODEL))
         paths["/v1/reload"]["post"]["responses"]["409"] = dict(description=_REFUSED[409])
         out |= dict(components=dict(securitySchemes=dict(key=dict(type="http", scheme="bearer"))))

@@ -150,7 +150,7 @@ def read_classify(
     sets, explain = found.get("sets"), found.get("explain", 0)
     if sets not in (None, 0.95, 0.99) or isinstance(sets, bool):
         raise Refused(422, "wrong_value", "sets must be 0.95, 0.99 or null", "sets")
-    if not isinstance(explain, int) or not 0 <= explain <= 20:
+    if isinstance(explain, bool) or explain not in range(21):
         raise Refused(422, "wrong_value", "explain must be from 0 to 20 words", "explain")
     return Question(_texts_of(found, columns), sets, int(explain))
 
