@@ -56,7 +56,7 @@ def fuzzed(program: str, examples: int, model: Path, keys: str) -> bool:
     try:
         ask = [program, "--config-file", str(CONFIG), "run", f"{address}/openapi.json", "--seed", "1122", *key]
         ask += ["--max-examples", str(examples), "--workers", "2", "--no-color"]
-        right = subprocess.run(ask).returncode == 0
+        right = subprocess.run(ask, cwd=model.parent).returncode == 0
     finally:
         service.send_signal(signal.SIGTERM)
     told = service.communicate(timeout=60)[1]

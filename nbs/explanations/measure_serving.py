@@ -2,7 +2,8 @@
 
 python nbs/explanations/measure_serving.py RUN TEXTS PART... [--seconds 20] [--rounds 3]
 
-RUN is a run, a saved classifier or an export; TEXTS a file with a text per line, real ones. PARTs:
+RUN is a run, a saved classifier or an export; TEXTS a file with a text per line, real ones, or a list
+of texts in JSON. PARTs: labels: every answer beside that of `Predictor`, refusals included;
 speed: 32 clients in a closed loop, and a single one, in turns with FastAPI + pipeline (which needs
 pip install fastapi); single: one client beside `Predictor` in this process; overload: four times the
 measured capacity for --seconds; slow: 200 slow connections; stops: 20 SIGTERMs under load; reloads:
@@ -26,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from newsclf.core.config import UserError
 from newsclf.core.machine import processor_units
 from newsclf.core.provenance import circumstances
 from newsclf.predict.predictor import Predictor
@@ -184,6 +186,30 @@ async def single(run: str, bodies: list[bytes], given) -> dict:
     return dict(predictor_p50=statistics.median(here), service=there)
 
 
+async def labels(run: str, bodies: list[bytes], given) -> dict:
+    "Label, confidence, decision and refusal of each text, beside `Predictor`"
+    clf, refused, other, failed, largest = Predictor(run), 0, [], 0, 0.0
+    server = await ours(run).ready(json.dumps({"text": "Oil slips"}).encode())
+    client = Client(server.port)
+    for i, body in enumerate(bodies):
+        status, answer = await client.ask(body)
+        failed += status >= 500
+        try:
+            (here,) = clf.decide([json.loads(body)["text"]])
+        except UserError:
+            refused += 1
+            other += [i] if status != 422 else []
+            continue
+        (there,) = json.loads(answer)["results"] if status == 200 else ({},)
+        if (there.get("label"), there.get("decision")) != (here.label, here.decision):
+            other.append(i)
+            continue
+        largest = max(largest, abs(there["confidence"] - here.confidence))
+    server.stop()
+    found = dict(texts=len(bodies), refused_by_both=refused, other_answers=other)
+    return found | dict(failures=failed, largest_difference=largest)
+
+
 async def overload(run: str, bodies: list[bytes], given) -> dict:
     "Requests at four times the capacity, whether or not they are answered"
     clf = Predictor(run)
@@ -329,7 +355,10 @@ async def reloads(run: str, bodies: list[bytes], given) -> dict:
     return dict(reloads=50, damaged=10, asked=asked, failed=failed) | more
 
 
-PARTS = dict(speed=speed, single=single, overload=overload, slow=slow, stops=stops, reloads=reloads)
+PARTS = dict(
+    labels=labels, speed=speed, single=single, overload=overload, slow=slow, stops=stops,
+    reloads=reloads,
+)
 
 
 def main():
@@ -342,8 +371,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="of both sides [3]")
     parser.add_argument("--pause", type=float, default=3, help="seconds between reloads [3]")
     given = parser.parse_args()
-    lines = Path(given.texts).read_text(encoding="utf-8").splitlines()
-    bodies = [json.dumps({"text": line}).encode() for line in lines if line.strip()][:2000]
+    text = Path(given.texts).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.strip()]
+    texts = json.loads(text) if given.texts.endswith(".json") else lines
+    bodies = [json.dumps({"text": one}).encode() for one in texts[:2000]]
     os.environ["HF_HUB_OFFLINE"] = "1"
     for part in given.parts:
         found = asyncio.run(PARTS[part](given.run, bodies, given))
