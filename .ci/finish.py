@@ -36,6 +36,8 @@ SOMEWHERE = {
     r'(<img [^>]*src="([^"]*)images/home\.svg"[^>]*>)':
         r'<picture><source media="(max-width: 600px)" srcset="\2images/home-narrow.svg">\1'
         r'</picture>',
+    r'(<img [^>]*src="[^"]*images/service-wide)(\.png"[^>]*>)':
+        r'<span class="by-day">\1\2</span><span class="by-night">\1-dark\2</span>',
     r'(<div class="nav-page nav-page-previous"><a [^>]*>)': r'\1<span>Previous</span>',
     r'(<div class="nav-page nav-page-next"><a [^>]*>)': r'\1<span>Next</span>',
 }
