@@ -2,8 +2,9 @@
 
 python .ci/fuzz_service.py SCHEMATHESIS [EXAMPLES]
 
-SCHEMATHESIS is the program, in an environment of its own. A small model is served on loopback, without keys
-and with one; each address is asked EXAMPLES times a kind of request. Exit code 1 if an answer is not as documented.
+SCHEMATHESIS is the program, in an environment of its own. A small model is served on loopback,
+without keys and with one; each address is asked up to EXAMPLES times for a kind of request. Exit
+code 1 if an answer is not as documented.
 """
 
 import os
@@ -54,7 +55,8 @@ def fuzzed(program: str, examples: int, model: Path, keys: str) -> bool:
     service, address = started(model, keys)
     key = ["-H", f"Authorization: Bearer {keys}"] if keys else []
     try:
-        ask = [program, "--config-file", str(CONFIG), "run", f"{address}/openapi.json", "--seed", "1122", *key]
+        ask = [program, "--config-file", str(CONFIG), "run", f"{address}/openapi.json", *key]
+        ask += ["--seed", "1122"]
         ask += ["--max-examples", str(examples), "--workers", "2", "--no-color"]
         right = subprocess.run(ask, cwd=model.parent).returncode == 0
     finally:
@@ -68,8 +70,9 @@ def main(program: str, examples: str = "100"):
     "Ask with and without keys"
     with tempfile.TemporaryDirectory() as folder:
         model = small_model(Path(folder))
-        answers = [fuzzed(program, int(examples), model, keys) for keys in ("", "0123456789abcdef")]
-    raise SystemExit(not all(answers))
+        free = fuzzed(program, int(examples), model, "")
+        guarded = fuzzed(program, int(examples), model, "0123456789abcdef")
+    raise SystemExit(not (free and guarded))
 
 
 if __name__ == "__main__":
