@@ -28,7 +28,7 @@ AS_TYPED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | di
 CALLS = {
     "train": "", "check": "news.csv", "audit": "news.csv", "holdout": "news.csv --out new.csv", "predict": "Oil --model RUN",
     "evaluate": "RUN", "export": "RUN", "compare": "RUN RUN", "fetch": "bert-base-cased",
-    "runs": "", "verify": "RUN", "doctor": "", "bench train": "", "bench predict": "--model RUN",
+    "runs": "", "verify": "RUN", "push": "RUN daily-desk/news", "doctor": "", "bench train": "", "bench predict": "--model RUN",
 }
 CHOICES = "preset bad-rows clean split truncation schedule device precision to format from encoding delimiter class-weights"
 INPUTS = "data config model input predictions against"
@@ -120,11 +120,13 @@ def arguments(command):
     "Wrong arguments of one command"
     call, words = CALLS[command].split(), command.split()
     yield Call("command near a known one", [*words[:-1], words[-1][:-1]])
-    if command in ("check", "holdout", "export", "compare", "fetch", "verify"):
+    if command in ("check", "holdout", "export", "compare", "fetch", "verify", "push"):
         yield Call("no argument", words)
     if command not in ("predict", "fetch"):
         yield Call("one argument too many", [*words, *call, "a", "b"])
-    if command in ("check", "audit", "holdout", "evaluate", "export", "verify", "compare", "runs"):
+    if command in (
+        *("check", "audit", "holdout", "evaluate", "export", "verify", "compare", "runs", "push"),
+    ):
         places = [w.replace("RUN", "none").replace("news.csv", "none.csv") for w in call]
         yield Call("file that is missing", [*words, *(places or ["none"])])
 

@@ -80,6 +80,14 @@ def _check_side(
             do = "Check the path, or type: newsclf runs"
             raise UserError("no such run or table", where=word, do=do)
 
+def _check_address(
+    name:str, # As typed
+):
+    "Raise `UserError` for what is no address of a model on the hub"
+    from newsclf.run.hub import check_address
+
+    check_address(name)
+
 # %% ../../nbs/9_cli/08_arguments.ipynb #325cec6b
 def new_file(
     path:Path|None, # As typed; None where it is not wanted
@@ -141,6 +149,7 @@ _BY_COMMAND:dict[tuple[str, str], Callable] = {
     ("audit", "out"): lambda out: check_free(user_path(out)),
     ("check_command", "file"): lambda file: _check_data(str(file)),
     ("holdout", "file"): lambda file: _check_data(str(file)), ("holdout", "out"): _check_fixed,
+    ("push", "address"): _check_address,
     ("predict", "output"): _check_predictions, ("runs", "folder"): _check_runs,
 }
 

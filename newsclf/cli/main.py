@@ -26,6 +26,7 @@ from ..core.terminal import check_said, open_outlets, two_interrupts
 from .answering import export, predict
 from .judging import compare, evaluate
 from .learning import audit, check_command, holdout, train
+from .push import push
 from .serving import serve
 from .settings import add_command
 from .speed import bench_answering, bench_training
@@ -67,7 +68,7 @@ add_command(app, train)
 add_command(app, check_command, "check")
 for _command in (
     *(audit, holdout, predict, serve, evaluate, export, compare),
-    *(fetch, runs, verify, doctor),
+    *(fetch, runs, verify, push, doctor),
 ):
     add_command(app, _command, answers=_command is predict)
 

@@ -21,9 +21,9 @@ from newsclf.run.steps import (
 )
 
 from ..core.config import UserError
-from ..core.machine import process_rank
+from ..core.machine import dispensable, process_rank
 from ..core.provenance import Clock, Provenance, recorded, without_path
-from ..core.storage import file_digest, json_lines, need_disk, write_text
+from ..core.storage import CARD, file_digest, json_lines, need_disk, write_text
 from ..core.values import as_json, from_json
 from ..data.trained import trained_on
 from ..evaluate.calibrate import Calibration
@@ -32,6 +32,7 @@ from ..model.margins import PrecisionError
 from ..predict.predictor import Predictor
 from ..train.checkpoint import Checkpoints, list_checkpoints
 from ..train.resume import training_facts
+from .model_card import write_card
 from .outcome import Outcome, evaluate_run, run_report
 from .runs import CHECKPOINTS, clear_unfinished, resume_command, run_files
 
@@ -208,6 +209,8 @@ def finish(
     )
     with clock("report"):
         run_report(job, saved.predictor, outcome, manifest, texts)
+        with dispensable(f"model/{CARD}", job.say):
+            write_card(job.out, job.cfg.model, manifest, outcome.metrics)
     write_manifest(job.out, replace(manifest, files=run_files(job.out)))
     shutil.rmtree(job.out / CHECKPOINTS, ignore_errors=True)
     return outcome

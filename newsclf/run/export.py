@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from newsclf.core.storage import (
+    LET_PASS,
     atomic_path,
     file_digest,
     read_sealed_json,
@@ -159,7 +160,8 @@ def make_export(
 )->Parity:
     "Write an export, compare it with its model, and add checksums"
     folder, base = Path(folder), Path(base)
-    shutil.copytree(base, folder / "model", copy_function=_link)
+    yours = shutil.ignore_patterns(*LET_PASS) # an editor may change a linked file
+    shutil.copytree(base, folder / "model", copy_function=_link, ignore=yours)
     model, tokenizer = load_classifier(base)
     if to == "onnx":
         write_onnx(model, folder)

@@ -20,7 +20,7 @@ from pathlib import Path
 from ..core.config import UserError
 from ..core.machine import process_rank
 from ..core.rows import ROW, as_row, cut_text, interval_words
-from ..core.storage import LOCK, atomic_path, is_owned, list_files, save_json
+from ..core.storage import CARD, LOCK, atomic_path, is_owned, list_files, save_json
 from ..core.values import Estimate, as_json, from_json
 from .promotion import read_promoted
 
@@ -197,8 +197,9 @@ def read_begun(
 def run_files(
     out:Path, # A run folder
 )->dict: # Relative name to size and sha256
-    "List the files of a run, without the manifest and the checkpoints"
-    return as_json(list_files(out, ("manifest.json", CHECKPOINTS + "/", LOCK)))
+    "List the files of a run, without manifest, checkpoints, and the card, which may be edited"
+    leave_out = ("manifest.json", CHECKPOINTS + "/", LOCK, f"model/{CARD}")
+    return as_json(list_files(out, leave_out))
 
 # %% ../../nbs/6_run/10_runs.ipynb #eaa3b400
 def clear_unfinished(
