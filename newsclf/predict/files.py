@@ -8,8 +8,6 @@ __all__ = ['answer_file']
 # %% ../../nbs/5_predict/21_files.ipynb #b943b918
 import errno
 import shutil
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
@@ -35,6 +33,7 @@ from newsclf.predict.columns import (
     output_kind,
     parquet_schema,
     part_bytes,
+    word_list,
 )
 from newsclf.predict.inputs import (
     Aside,
@@ -51,9 +50,10 @@ from newsclf.predict.parts import (
     clear_folder,
     finished_before,
     keep_input,
+    stopped_with_words,
 )
 
-from ..core.config import Stopped, UserError
+from ..core.config import UserError
 from ..core.machine import processor_units, show_bars
 from ..core.provenance import versions
 from ..core.rows import as_row
@@ -62,6 +62,7 @@ from ..data.tables import DELIMITERS
 from ..data.trained import columns_words, read_trained
 from .decisions import decide_rows, rules_words
 from .engines import EXPORT
+from .explain import EXPLAINED, explain_words
 from .opening import model_digest
 from .predictor import Predictor
 from .texts import WINDOW
@@ -73,6 +74,7 @@ class _FileOptions(InputOptions):
     safe:bool=False # Cells that a spreadsheet would run get an apostrophe
     rows:int=WINDOW # In a part file
     sets:float|None=None # Coverage of prediction sets: 0.95 or 0.99; None for no sets
+    explain:int=0 # Words behind the label, at most; 0 for none
 
 @dataclass(frozen=True)
 class _Work:
@@ -92,7 +94,8 @@ class _Work:
     @property
     def ours(self)->list[str]:
         "Name the new columns of the output"
-        return answer_columns(self.clf.names, self.given.columns.names, self.options.sets)
+        asked = self.options
+        return answer_columns(self.clf.names, self.given.columns.names, asked.sets, asked.explain)
 
 # %% ../../nbs/5_predict/21_files.ipynb #e756e73b
 def _facts(
@@ -112,6 +115,9 @@ def _facts(
         safe_cells=asked.safe,
         rows_a_part=asked.rows,
         sets=asked.sets,
+        explain=asked.explain,
+        precision_target=work.clf.target,
+        threshold=work.clf.rules.threshold,
         output=work.out.name,
         precision=work.clf.precision,
         recheck=work.recheck,
@@ -148,18 +154,28 @@ def _write_parts(
     size, guess = work.options.rows, given.rows
     texts = _new_texts(row_portions(given.found, size), begun, given.table, waiting)
     done, quiet = min(begun * size, guess or 0), not show_bars()
-    cutoffs = clf.rules.cutoffs(work.options.sets)
+    cutoffs, explain = clf.rules.cutoffs(work.options.sets), work.options.explain
     with tqdm(total=guess, initial=done, unit=" rows", disable=quiet, leave=False) as bar:
-        for proba in clf.stream(texts, bar.update, cutoffs):
-            _add_part(work, parts, schema, waiting.popleft(), proba)
+        for proba in clf.stream(texts, None if explain else bar.update, cutoffs):
+            _add_part(work, parts, schema, waiting.popleft(), proba, bar.update)
     if not parts.paths and work.options.allow_empty:
         _add_part(work, parts, schema, [], np.zeros((0, len(clf.names))))
 
-def _add_part(work:_Work, parts:Parts, schema, rows:list, proba): # Rows and their answers
+def _add_part(
+    work:_Work, # The job
+    parts:Parts, # Those that exist
+    schema, # Of Parquet
+    rows:list, # Of this part, from `row_portions`
+    proba, # Of those with a text
+    progress=None, # Told how many texts have words, as `tqdm.update`
+):
     "Write the next part file"
-    asked, clf = work.options, work.clf
+    asked, clf, words = work.options, work.clf, None
     decisions = decide_rows(proba, clf.names, clf.rules, asked.sets)
-    done = answered(rows, decisions, work.ours)
+    if asked.explain:
+        what = [text for _, text, _ in rows if text], [d.label for d in decisions]
+        words = [*map(word_list, clf.words_behind(*what, asked.explain, progress))]
+    done = answered(rows, decisions, work.ours, words)
     form = (work.kind, work.packed, asked.safe, not parts.paths, schema)
     parts.add(part_bytes(done, [*work.given.columns.names, *work.ours], *form))
 
@@ -230,6 +246,8 @@ def _answer_rest(
     if begun := len(parts.paths):
         size = f"{work.options.rows:,} rows"
         work.say(f"resuming after {begun:,} part file{'s' * (begun > 1)} of {size}")
+    if work.options.explain:
+        work.say(as_row("words", explain_words(work.options.explain)))
     if work.kind == ".parquet":
         schema = parquet_schema(given.path, given.columns.names, work.ours)
     table.advice = _ADVICE
@@ -324,6 +342,8 @@ def _say_account(work:_Work, account:dict):
     work.say(as_row("text", read))
     work.say(as_row("predictions", f"{account['kept']:,} rows in {work.out}", wrap=False))
     work.say(as_row("decisions", rules_words(clf.rules)))
+    if clf.rules.price:
+        work.say(as_row("target", clf.rules.price))
     if account["quarantined"]:
         where, kept = f"{work.out}.quarantine.jsonl", work.options.bad_rows == "keep"
         told = f"{account['quarantined']:,} rows that could not be read, in {where}"
@@ -331,31 +351,6 @@ def _say_account(work:_Work, account:dict):
     if clf.margin is not None and clf.seen:
         work.say(as_row("precision", f"{clf.precision} ({clf.why})"))
         work.say(as_row("rechecked", f"{clf.again / clf.seen:.1%} of the texts"))
-
-# %% ../../nbs/5_predict/21_files.ipynb #21ae0002
-class _Terminated(KeyboardInterrupt):
-    "SIGTERM, as if it were Ctrl-C"
-
-def _terminate(number, frame): # Handler of the signal
-    raise _Terminated
-
-@contextmanager
-def _stopped_with_words(
-    folder:Path, # Of the part files
-):
-    "Turn Ctrl-C and SIGTERM into `Stopped`, which says how to resume"
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, _terminate) if main else None
-    try:
-        yield
-    except KeyboardInterrupt as e:
-        number = signal.SIGTERM if isinstance(e, _Terminated) else signal.SIGINT
-        n = sum(1 for _ in folder.glob("0*"))
-        done = f"stopped; {n:,} part file{'s' * (n != 1)} kept"
-        raise Stopped(f"{done}. Run the same command again to resume", number) from None
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
 
 # %% ../../nbs/5_predict/21_files.ipynb #c4bef461
 def _split_options(
@@ -365,6 +360,8 @@ def _split_options(
     "Tell how rows are read and written from how a model predicts"
     names = {f.name for f in fields(_FileOptions)}
     own:dict[str, Any] = dict(trained=read_trained(user_path(model)))
+    if how.get("explain"):
+        own |= dict(rows=EXPLAINED)
     own |= {k: v for k, v in how.items() if k in names}
     rest = {k: v for k, v in how.items() if k not in names}
     return _FileOptions(**own), rest
@@ -375,14 +372,14 @@ def answer_file(
     out, # File to write: .csv, .tsv, .jsonl or .parquet, the first three also with .gz
     model, # A run or a saved classifier
     say=print, # Function that shows a line
-    **how, # Of `InputOptions`, `safe`, `rows`; and for `Predictor`: device, precision, …
+    **how, # Of `InputOptions`, `safe`, `rows`, `sets`, `explain`; and for `Predictor`: device, …
 )->dict: # rows_in, kept, quarantined, parts, and begun_with: part files found at the start
     "Classify every row of a file; after an interruption, resume and write the same bytes"
     out, (options, how) = user_path(out), _split_options(model, how)
     folder = out.with_name(out.name + ".parts")
     _check_output(out, folder, options.safe)
     there = _check_input(source, options)
-    with _held_folder(folder, out), _stopped_with_words(folder):
+    with _held_folder(folder, out), stopped_with_words(folder):
         there = there or open_input(keep_input(folder, f".{options.given}"), options)
         form = (options, *output_kind(out), say, _open_model(model, folder, how))
         asked = (bool(how.get("raw")), bool(how.get("recheck", True)))

@@ -114,7 +114,8 @@ def _open_torch(
     device:str, precision:str, recheck:bool, raw:bool, # As for `open_classifier`
 )->OpenClassifier:
     "Open a saved classifier with torch"
-    from newsclf.model.saved import load_classifier # which takes seconds to import
+    # an import that takes seconds
+    from newsclf.model.saved import load_classifier
 
     at, (model, tokenizer) = choose_device(device), load_classifier(folder)
     model.to(at.name) # pyright: ignore[reportArgumentType] (transformers' decorator hides self)

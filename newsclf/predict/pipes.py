@@ -13,6 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from newsclf.predict.columns import (
+    WordList,
+    answer_columns,
+    answered,
+    part_bytes,
+    screen_lines,
+    word_list,
+)
 from newsclf.predict.inputs import (
     Aside,
     InputOptions,
@@ -33,7 +41,7 @@ from ..data.encodings import decoded
 from ..data.records import Asked, is_plain, open_pieces, open_records
 from ..data.tables import InputFile, input_file, table_format
 from ..data.trained import FileColumns, likely_encoding
-from .columns import answer_columns, answered, part_bytes, screen_lines
+from .texts import WINDOW
 
 # %% ../../nbs/5_predict/22_pipes.ipynb #a9efa9e1
 def _more_waits(
@@ -132,6 +140,7 @@ class RowForm:
     kind:str="csv" # csv, tsv, jsonl or screen
     safe:bool=False # Cells that a spreadsheet would run get an apostrophe
     sets:float|None=None # Coverage of prediction sets: 0.95 or 0.99; None for no sets
+    explain:int=0 # Words behind the label, at most; 0 for none
 
 _PLAIN = RowForm()
 
@@ -142,14 +151,27 @@ def _written(
     columns:list[str], # Of these
     form:RowForm, # How they are written
     head:bool, # With a header?
+    words:list|None=None, # Behind the labels, if they are asked for
 )->bytes:
     "Write some rows with their answers"
     if form.kind == "screen":
-        lines = screen_lines([text for _, text, _ in rows], decisions)
+        lines = screen_lines([text for _, text, _ in rows], decisions, words)
         return lines.encode("utf-8", "replace")
     return part_bytes(records, columns, f".{form.kind}", safe=form.safe, head=head)
 
 # %% ../../nbs/5_predict/22_pipes.ipynb #442358d2
+def _words_of(
+    clf, # A `Predictor`
+    texts:list[str], # Texts
+    decisions:list, # Of these
+    explain:int, # Words behind the label, at most; 0 for none
+)->list[WordList]|None:
+    "Name the words behind each label, if they are asked for"
+    if not explain:
+        return None
+    labels = [d.label for d in decisions]
+    return [word_list(words) for words in clf.words_behind(texts, labels, explain)]
+
 def answer_stream(
     source:_Source, # Rows to answer
     clf, # A `Predictor`
@@ -160,14 +182,15 @@ def answer_stream(
     "Answer rows as they come; `UserError` at the end for none, or too many bad ones"
     write, table, done = write or _to_stdout, source.table, 0
     columns = source.columns.names
-    ours = answer_columns(clf.names, columns, form.sets)
+    ours = answer_columns(clf.names, columns, form.sets, form.explain)
     for batch in source.found:
-        for rows in row_portions([batch]):
+        for rows in row_portions([batch], 1 if form.explain else WINDOW):
             table.kept += sum(text is not None for _, text, _ in rows)
             texts = [text for _, text, _ in rows if text]
             decisions = clf.decide(texts, form.sets) if texts else []
-            new = answered(rows, decisions, ours)
-            write(_written(rows, decisions, new, [*columns, *ours], form, not done))
+            words = _words_of(clf, texts, decisions, form.explain)
+            new = answered(rows, decisions, ours, words)
+            write(_written(rows, decisions, new, [*columns, *ours], form, not done, words))
             done += len(rows)
             if told is not None:
                 told += new

@@ -11,6 +11,15 @@ import sys
 
 import numpy as np
 
+from newsclf.predict.explain import (
+    Explanation,
+    Reading,
+    WordEffect,
+    check_top,
+    explain_labels,
+    occlude,
+    speaking,
+)
 from newsclf.predict.texts import (
     WINDOW,
     check_texts,
@@ -30,8 +39,7 @@ from ..data.tokens import encode_texts
 from ..data.trained import TrainedOn
 from ..model.logits import TOKENS, id_logits
 from ..model.own_part import own_part
-from .decisions import Decision, decide_rows, read_rules
-from .explain import Explanation, Reading, explain_labels
+from .decisions import Decision, check_target, decide_rows, read_rules, retarget
 from .opening import check_manner, check_process, open_classifier
 from .rechecks import logits_in_steps
 
@@ -76,8 +84,10 @@ class Predictor:
         windows:bool=False, # Read long texts whole, window by window
         tokens:int=TOKENS, # Of a batch
         raw:bool=False, # Probabilities as they were before calibration
+        precision_target:float|None=None, # Of auto-filing; None for that of training
     ):
         check_manner(path, tokens, recheck=recheck, windows=windows, raw=raw)
+        check_target(precision_target)
         found = open_classifier(path, device, precision, recheck, raw)
         self.process = os.getpid()
         self.folder, self.source, self.steps = found.folder, found.source, found.steps
@@ -89,7 +99,8 @@ class Predictor:
         self.names = [config.id2label[i] for i in range(config.num_labels)]
         self.clean, self.truncation = check_cleaning(own.clean), own.truncation
         self.calibration, self.trained = own.calibration, own.trained or TrainedOn()
-        self.rules = read_rules(own.calibration, raw, windows)
+        self.target, rules = precision_target, read_rules(own.calibration, raw, windows)
+        self.rules = retarget(rules, own.calibration, self.folder, precision_target)
         self.canary = None if raw else own.canary # of calibrated probabilities
 
     def __setstate__(self, state): # Unpickled in a process of its own
@@ -170,8 +181,25 @@ class Predictor:
         progress=None, # Wraps the list of portions, as tqdm does
     )->list[Explanation]:
         "Predict the label of each text, and name the words behind it"
-        def exactly(texts): # float32: the same words on every machine
-            return np.exp(self.pooled(self.model, self.encode(texts)))
-
         given = check_texts(table_texts(texts, self.trained))
-        return explain_labels(exactly, given, self.names, self.reading, top, progress)
+        return explain_labels(self.exactly, given, self.names, self.reading, top, progress)
+
+    def exactly(self, texts): # (texts, classes) in float32: the same words on every machine
+        return np.exp(self.pooled(self.model, self.encode(texts)))
+
+    def words_behind(
+        self,
+        texts:list[str], # Texts
+        labels:list[str], # A label for each
+        top:int|None=5, # Words to name, at most
+        progress=None, # Told after each text that it was one, as `tqdm.update`
+    )->list[list[WordEffect]]:
+        "Name the words behind a label, for each text by itself"
+        check_top(top)
+        out = []
+        for text, label in zip(texts, labels, strict=True):
+            (effects,) = occlude(self.exactly, [text], [self.names.index(label)], self.reading)
+            out.append(speaking(effects, top))
+            if progress:
+                progress(1)
+        return out

@@ -128,11 +128,11 @@ def save_trained(
 )->SavedModel:
     "Calibrate, measure in bfloat16, save and compare"
     with clock("calibrate"):
-        calibration = calibrate_model(job)
+        calibration, scores = calibrate_model(job)
     with clock("bfloat16"):
         half = state_half(job)
     with clock("save"):
-        predictor, gap = save_and_compare(job, calibration, half)
+        predictor, gap = save_and_compare(job, calibration, half, scores)
     return SavedModel(predictor, gap, calibration, half)
 
 # %% ../../nbs/6_run/13_course.ipynb #066bb3a7

@@ -16,6 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from newsclf.predict.engines import (
+    EXPORT,
+    ExportConfig,
+    Exported,
+    engine,
+    open_engine,
+    openvino_core,
+)
 from newsclf.core.storage import (
     LET_PASS,
     atomic_path,
@@ -38,8 +46,7 @@ from ..data.tokens import encode_texts
 from ..model.precision import error_bound
 from ..model.saved import load_classifier
 from ..model.tokenizers import load_tokenizer
-from ..predict.engines import EXPORT, ExportConfig, Exported, engine, open_engine, openvino_core
-from ..predict.light_tokenizer import TOKENIZER, write_tokenizer
+from ..predict.light_tokenizer import write_tokenizer
 from ..predict.opening import model_folder
 from .dataset import cut_validation
 from .fixed_test import read_for_run

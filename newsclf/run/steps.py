@@ -25,6 +25,12 @@ from newsclf.core.machine import (
     set_seed,
     set_threads,
 )
+from newsclf.evaluate.calibrate import (
+    Calibration,
+    calibrate,
+    calibration_scores,
+    format_calibration,
+)
 
 from ..core.config import Config, UserError
 from ..core.events import Detail, Event, ModelReady, Note
@@ -37,9 +43,9 @@ from ..data.remarks import token_remarks
 from ..data.seen import SeenRows, read_seen, rows_seen
 from ..data.tokens import tokenize_parts
 from ..data.trained import trained_on
-from ..evaluate.calibrate import Calibration, calibrate, format_calibration
 from ..evaluate.metrics import RunningAccuracy
 from ..evaluate.pictures import draw_history
+from ..model.fitted import CalibrationScores
 from ..model.logits import batch_logits
 from ..model.margins import PrecisionError
 from ..model.precision import error_bound, measure_half
@@ -256,15 +262,16 @@ def _part_logits(
 # %% ../../nbs/6_run/11_steps.ipynb #08ea6434
 def calibrate_model(
     job:Job, # With a trained model
-)->Calibration:
+)->tuple[Calibration, CalibrationScores]: # What was fitted, and what a threshold is chosen from
     "Fit what depends on calibration rows, and fold the temperature into the model"
     job.model.eval()
     fitted, other = _part_logits(job, "calibration"), _part_logits(job, "validation")
     found = calibrate(*fitted, *other, job.cfg.file_precision, job.cfg.file_confidence)
+    scores = calibration_scores(fitted, other, found.temperature.temperature)
     fold_temperature(job.model, found.temperature.temperature)
     for line in format_calibration(found):
         job.say(Detail(line))
-    return found
+    return found, scores
 
 # %% ../../nbs/6_run/11_steps.ipynb #ed7a7eb3
 def _check_finite(
@@ -331,12 +338,13 @@ def save_and_compare(
     job:Job, # With a trained model
     calibration:Calibration | None=None, # From `calibrate_model`
     half:PrecisionError | None=None, # From `state_half`
+    scores:CalibrationScores | None=None, # From `calibrate_model`
 )->tuple[Predictor, float]: # The saved model, the largest difference of a probability
     "Save the model, open it again, compare on 64 rows"
     path, texts = job.out / "model", job.news.parts["validation"]["text"][:64]
     how = (check_cleaning(job.cfg.clean), job.cfg.truncation, as_json(calibration), half)
     trained = trained_on(job.cfg, job.news.parts["train"].column_names, job.news.read_as)
-    save_classifier(job.model, job.tokenizer, path, *how, trained, _all_seen(job))
+    save_classifier(job.model, job.tokenizer, path, *how, trained, _all_seen(job), scores)
     predictor = Predictor(path, job.device.name, "float32")
     gap = _same_answers(job.model, predictor, texts)
     found = f"probabilities differ by at most {gap:.0e}"

@@ -20,7 +20,8 @@ def _metrics_card(
     run = service.clf.folder.parent
     if not (run / "metrics.json").is_file():
         return None
-    from newsclf.evaluate.figures import read_metrics # which imports scikit-learn
+    # an import of scikit-learn, which an export does without
+    from newsclf.evaluate.figures import read_metrics
 
     try:
         test = read_metrics(run).tested.test

@@ -117,7 +117,8 @@ def openapi_document(
             ["model", "results"], model=_MODEL, results=_list(_RESULT))),
         "/predict": _post("Classify as transformers' pipeline does", _PREDICT,
                           dict(anyOf=[_SCORES, _list(_SCORES)])),
-        "/v1/rows": _post("Read the rows of a CSV file", dict(type="string", minLength=1), _ROWS, "text/csv"),
+        "/v1/rows": _post(
+            "Read the rows of a CSV file", dict(type="string", minLength=1), _ROWS, "text/csv"),
         "/v1/model": _get("What the model is, and how well it did", _CARD),
         "/health/live": _get("Does the process live?", _object(["live"], live=yes), key=False),
         "/health/ready": _get(

@@ -16,7 +16,7 @@ import numpy as np
 from ..core.config import UserError
 from ..model.own_part import HEADLINE
 from ..predict.decisions import Decision, decide_rows
-from ..predict.explain import WordEffect, occlude
+from ..predict.explain import WordEffect, occlude, speaking
 from ..predict.opening import model_digest
 from ..predict.predictor import Predictor
 from .batches import Batcher
@@ -93,7 +93,7 @@ class Service:
         if not asked.explain:
             return [Answer(d) for d in decisions]
         words = await self.explain(batcher, asked.texts, proba.argmax(1))
-        shown = [[w for w in some[: asked.explain] if w.fall > 0] for some in words]
+        shown = [speaking(some, asked.explain) for some in words]
         return [Answer(d, w) for d, w in zip(decisions, shown, strict=True)]
 
     async def explain(
