@@ -2166,6 +2166,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'newsclf/run/bench_predict.py'),
                                            'newsclf.run.bench_predict._our_line': ( '6_run/bench_predict.html#_our_line',
                                                                                     'newsclf/run/bench_predict.py'),
+                                           'newsclf.run.bench_predict._parameters': ( '6_run/bench_predict.html#_parameters',
+                                                                                      'newsclf/run/bench_predict.py'),
                                            'newsclf.run.bench_predict._pipeline_sides': ( '6_run/bench_predict.html#_pipeline_sides',
                                                                                           'newsclf/run/bench_predict.py'),
                                            'newsclf.run.bench_predict._side_line': ( '6_run/bench_predict.html#_side_line',

@@ -113,11 +113,12 @@ def pool_windows(
 )->np.ndarray: # (texts, classes) log-probabilities
     "Average the probabilities of each text's windows"
     z = np.asarray(logits, dtype=np.float64)
-    z = z - np.logaddexp.reduce(z, axis=1, keepdims=True) # the softmax, in logarithms
-    if len(z) == len(counts):
-        return z
-    several = np.split(z, np.cumsum(counts)[:-1])
-    sums = np.stack([np.logaddexp.reduce(some, axis=0) for some in several])
+    with np.errstate(invalid="ignore"): # a model that gives no numbers
+        z = z - np.logaddexp.reduce(z, axis=1, keepdims=True) # the softmax, in logarithms
+        if len(z) == len(counts):
+            return z
+        several = np.split(z, np.cumsum(counts)[:-1])
+        sums = np.stack([np.logaddexp.reduce(some, axis=0) for some in several])
     return sums - np.log(counts)[:, None]
 
 # %% ../../nbs/5_predict/10_texts.ipynb #f08eac45

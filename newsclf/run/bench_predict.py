@@ -7,6 +7,7 @@ __all__ = ['PIPELINE', 'BATCHES', 'bench_places', 'our_sides', 'Timing', 'OurTim
            'format_answering', 'random_classifier', 'trial_exports']
 
 # %% ../../nbs/6_run/51_bench_predict.ipynb #2339912d
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from ..core.rows import as_row
 from ..data.cleaning import clean_text
 from ..data.tokens import encode_texts
 from ..model.classifier import new_classifier
+from ..model.folders import open_folder
 from ..model.logits import id_logits
 from ..model.saved import load_classifier, random_base, save_classifier
 from ..model.tokenizers import load_tokenizer
@@ -211,6 +213,11 @@ def _mean_tokens(clf:Predictor, texts:list[str])->float:
     "Average the tokens of a text"
     return round(float(np.mean([len(w) for several in clf.encode(texts) for w in several])), 1)
 
+def _parameters(clf:Predictor)->int:
+    "Count the numbers in the weights of a model"
+    header = open_folder(clf.folder).header
+    return sum(math.prod(tensor.shape) for tensor in header.values())
+
 def bench_predict(
     ours:dict[str, Predictor], # From `our_sides`
     texts:list[str], # To classify
@@ -234,7 +241,7 @@ def bench_predict(
         theirs={side: speeds[side] for side in theirs},
         texts=len(texts),
         tokens_a_text=_mean_tokens(clf, texts),
-        parameters=sum(p.numel() for p in clf.model.parameters()),
+        parameters=_parameters(clf),
         device=[clf.device, clf.reason],
         threads=threads,
     )

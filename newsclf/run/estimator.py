@@ -41,6 +41,7 @@ from ..data.news import load_news
 from ..data.reading import RawNews
 from ..model.own_part import own_part
 from ..model.saved import save_classifier
+from ..predict.opening import model_folder
 from ..predict.predictor import Predictor
 from ..predict.texts import check_texts, is_listing, type_name
 from .course import need_room, save_trained, train_run
@@ -311,6 +312,6 @@ class NewsClassifier(ClassifierMixin, BaseEstimator):
         if (folder / _FACTS).exists():
             facts = read_sealed_json(folder / _FACTS)
         loaded = cls(**facts.get("params", {}))
-        loaded.predictor_ = Predictor(folder, device, "float32")
+        loaded.predictor_ = Predictor(model_folder(folder), device, "float32")
         loaded.classes_ = np.array(facts.get("classes", loaded.predictor_.names))
         return loaded

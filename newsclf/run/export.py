@@ -16,14 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from newsclf.predict.engines import (
-    EXPORT,
-    ExportConfig,
-    Exported,
-    engine,
-    open_engine,
-    openvino_core,
-)
 from newsclf.core.storage import (
     LET_PASS,
     atomic_path,
@@ -33,6 +25,14 @@ from newsclf.core.storage import (
     sealed_json,
     user_path,
     write_text,
+)
+from newsclf.predict.engines import (
+    EXPORT,
+    ExportConfig,
+    Exported,
+    engine,
+    open_engine,
+    openvino_core,
 )
 
 from ..core.config import UserError, make_config
@@ -179,7 +179,8 @@ def make_export(
     facts = dict(newsclf="export", to=to, precision=precision, longest=longest, pad_id=pad_id)
     facts |= dict(units=processor_units())
     facts |= dict(weights_sha256=file_digest(base / "model.safetensors"))
-    config = ExportConfig(model.config.id2label, longest, {})
+    names = {int(i): str(name) for i, name in (model.config.id2label or {}).items()}
+    config = ExportConfig(names, longest, {})
     ways = {
         name: Exported(partial(open_engine, folder, to, precision, name), config)
         for name in _precisions(precision)
