@@ -22,6 +22,7 @@ from ..core.machine import processor_units, threads_in_use
 from ..core.storage import check_seal, read_sealed_json, user_path
 from ..core.values import from_json
 from ..model.logits import pad_rows
+from ..model.own_part import check_own_part
 
 # %% ../../nbs/5_predict/11_engines.ipynb #588cc3d4
 _EXTRAS = dict( # Library to the extra that installs it
@@ -179,9 +180,19 @@ def _read_config(
     facts:ExportFacts, # Its facts
 )->ExportConfig:
     "Read what an export knows of its model"
-    config = json.loads((path / "model" / "config.json").read_text(encoding="utf-8"))
-    names = {int(i): name for i, name in config["id2label"].items()}
-    return ExportConfig(names, facts.longest, config.get("newsclf", {}))
+    where = path / "model" / "config.json"
+    try:
+        config = json.loads(where.read_text(encoding="utf-8"))
+        names = [config["id2label"][str(i)] for i in range(len(config["id2label"]))]
+        if len(names) < 2 or not all(isinstance(name, str) for name in names):
+            raise ValueError("no names")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        do = "Export again: newsclf export RUN"
+        found = "model/config.json does not name the classes"
+        raise UserError(found, where=str(path), do=do) from None
+    own = config.get("newsclf", {})
+    check_own_part(own, str(where))
+    return ExportConfig(dict(enumerate(names)), facts.longest, own)
 
 # %% ../../nbs/5_predict/11_engines.ipynb #171a705a
 @dataclass(frozen=True)

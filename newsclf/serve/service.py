@@ -147,10 +147,11 @@ def check_canary(
     clf:Predictor, # A model
 ):
     "Ask a model about its headline; `UserError` unless it answers as it should"
-    exact, found = _expected(clf), clf.predict_proba([HEADLINE])[0]
+    asked = clf.canary.text if clf.canary else HEADLINE
+    exact, found = _expected(clf), clf.predict_proba([asked])[0]
     sound = np.isfinite(found).all() and abs(found.sum() - 1) < 1e-3
-    same = found.argmax() == exact.argmax() and abs(found - exact).max() < 0.2
-    if not (sound and same):
+    same = found.shape == exact.shape and found.argmax() == exact.argmax()
+    if not (sound and same and abs(found - exact).max() < 0.2):
         found = "the model does not answer a test headline as it should"
         do = "Type: newsclf verify RUN; or serve it with --precision float32"
         raise UserError(found, where=str(clf.source), do=do)
