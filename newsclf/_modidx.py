@@ -2262,6 +2262,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'newsclf.run.dataset._too_alike': ('6_run/dataset.html#_too_alike', 'newsclf/run/dataset.py'),
                                      'newsclf.run.dataset._two_halves': ('6_run/dataset.html#_two_halves', 'newsclf/run/dataset.py'),
                                      'newsclf.run.dataset.cut_validation': ('6_run/dataset.html#cut_validation', 'newsclf/run/dataset.py'),
+                                     'newsclf.run.dataset.draw_rows': ('6_run/dataset.html#draw_rows', 'newsclf/run/dataset.py'),
                                      'newsclf.run.dataset.load_rows': ('6_run/dataset.html#load_rows', 'newsclf/run/dataset.py'),
                                      'newsclf.run.dataset.small_remarks': ('6_run/dataset.html#small_remarks', 'newsclf/run/dataset.py')},
             'newsclf.run.estimator': { 'newsclf.run.estimator.NewsClassifier': ( '6_run/estimator.html#newsclassifier',

@@ -165,6 +165,8 @@ class _Split(_Bad):
     test: str = _setting(
         "data", "", shown="the test of the data, or rows held out", path=True,
         help="File of a fixed test, such as newsclf holdout cuts")
+    train_rows: int = _setting(
+        "data", 0, "Training rows to use, drawn at random", shown="all", span=(0, 10**9))
 
 # %% ../../nbs/0_core/00_config.ipynb #4c1d7a11
 @dataclass(frozen=True)
