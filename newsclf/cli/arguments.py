@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.config import SETTINGS, UserError, check_value
+from ..core.durations import read_duration
 from ..core.machine import check_threads
 from ..core.storage import user_path
 from ..data.cleaning import check_cleaning
@@ -137,6 +138,7 @@ _BY_NAME:dict[str, Callable] = {
     "encoding": check_encoding, "clean": check_cleaning,
     "delimiter": lambda mark: input_file("table.csv", delimiter=mark),
     "class_weights": _check_weights, "threads": check_threads,
+    "time_limit": lambda typed: read_duration(typed, "--time-limit"),
     "run": _check_run, "like": _check_run, "path": _check_run, "a": _check_side, "b": _check_side,
     "report": new_file, "write": new_file, "quarantine": new_file,
 }

@@ -35,6 +35,7 @@ from newsclf.core.rows import (
 )
 
 from ..core.config import printable
+from ..core.durations import clock_time
 from ..core.terminal import drawing_stream
 
 # %% ../../nbs/9_cli/05_screen.ipynb #b39bd581
@@ -127,15 +128,6 @@ def _rows_of(
             return _last_rows(facts)
     return []
 
-# %% ../../nbs/9_cli/05_screen.ipynb #f4fbe114
-def _time(
-    seconds:float,
-)->str: # As 1:05 or 1:01:05
-    "Write a duration as a clock would"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
 # %% ../../nbs/9_cli/05_screen.ipynb #b224fa66
 class PlainScreen(Screen):
     "One line per epoch, or every 30 seconds"
@@ -179,7 +171,7 @@ class PlainScreen(Screen):
             self.last = self.clock() # what went before had rows of its own
         self.step = step
         if self.clock() - self.last >= 30:
-            left = _time(step.seconds / step.step * (step.steps - step.step))
+            left = clock_time(step.seconds / step.step * (step.steps - step.step))
             done, loss = f"step {step.step:,}/{step.steps:,}", number_words(self.loss)
             said = f"{done}   loss {loss}   {left} left"
             self.write(as_row(f"epoch {step.epoch}/{step.epochs}", said))

@@ -226,6 +226,9 @@ class _Course(_Steps):
         "training", 0, shown="0: train to the end", span=(0, 1000),
         help="Stop after this many evaluations without a lower validation loss, "
         "and keep the best model")
+    time_limit: str = _setting(
+        "training", "", "Most time for training, such as 30m; it ends with the weights it has",
+        shown="none")
 
 # %% ../../nbs/0_core/00_config.ipynb #4c1d7a15
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from newsclf.evaluate.calibrate import (
 )
 
 from ..core.config import Config, UserError
+from ..core.durations import read_duration
 from ..core.events import Detail, Event, ModelReady, Note
 from ..core.provenance import without_path
 from ..core.storage import write_text
@@ -100,6 +101,9 @@ def _check_options(
     train = news.parts["train"]
     training_arguments(cfg, len(train), "unused", device.name, precision.name)
     class_weights(cfg.class_weights, news.names, train["label"][:])
+    if cfg.time_limit and read_duration(cfg.time_limit, "--time-limit") and process_rank()[1] > 1:
+        found = "--time-limit does not work with several processes: their clocks differ"
+        raise UserError(found, do="Leave it out, or use one process")
 
 # %% ../../nbs/6_run/11_steps.ipynb #b9513f7e
 def _choose_length(

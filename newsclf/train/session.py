@@ -19,6 +19,7 @@ import torch
 from transformers import TrainingArguments
 
 from ..core.config import Stopped, UserError
+from ..core.durations import read_duration
 from ..data.cleaning import check_cleaning
 from ..model.precision import cast_embeddings, to_bfloat16, to_float32
 from ..model.saved import save_classifier
@@ -28,6 +29,7 @@ from .dropout import fast_dropout
 from .history import HISTORY, Best, KeepBest, set_callbacks
 from .more_options import Training
 from .resume import Keeper, ResumableTrainer, resume_rest, stop_asked
+from .time_limit import TimeLimit
 from .trainer import FastTrainer
 
 # %% ../../nbs/3_train/22_session.ipynb #ac9a9cc1
@@ -159,6 +161,9 @@ def _add_callbacks(
     history = set_callbacks(trainer, path, seen, training.say, **before)
     if training.cfg.patience:
         trainer.add_callback(best)
+    if limit := training.cfg.time_limit:
+        most = read_duration(limit, "--time-limit")
+        trainer.add_callback(TimeLimit(most, history.seconds, training.say))
     if isinstance(trainer, ResumableTrainer):
         trainer.history = history
         _add_keeper(trainer)
