@@ -47,6 +47,7 @@ from newsclf.train.trainer import FastTrainer
 from newsclf.train.training import fine_tune
 
 STORED = Path(__file__).resolve().parent / "figures/recipes.json"
+RATE = 1e-4 # Learning rate of the learning curves
 
 
 class MeanPooled(BertForSequenceClassification):
@@ -250,7 +251,8 @@ RECIPES = {
     "consistent": Recipe("without contradictory near-duplicates", rows=without_contradictions),
     "short-first": Recipe("short rows first in the first epoch", kind=Curriculum),
     "further": Recipe("one epoch of masked words before", pretrain=True),
-}
+} | {f"curve-{n}": Recipe(f"{n} epochs, for learning curves", lr(RATE, epochs=float(n)))
+     for n in (1, 2, 4, 8)}
 
 
 def run(name: str, seed: int, given) -> dict:

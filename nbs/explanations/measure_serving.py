@@ -59,10 +59,12 @@ class Client:
     "One connection that asks and waits, with as little Python as possible"
 
     def __init__(self, port: int):
-        self.port, self.ways = port, None
+        self.port, self.ways, self.last = port, None, 0.0
 
     async def ask(self, body: bytes, path: str = "/v1/classify") -> tuple[int, bytes]:
         "Send a request, and read the status and the body of the answer"
+        if time.perf_counter() - self.last > 5: # idle: the server may be about to close it
+            self.close()
         if not self.ways:
             self.ways = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self.ways
@@ -71,6 +73,7 @@ class Client:
         told = (await reader.readuntil(b"\r\n\r\n")).lower()
         size = int(told.partition(b"content-length:")[2].partition(b"\r\n")[0])
         answer = await reader.readexactly(size)
+        self.last = time.perf_counter()
         if b"connection: close" in told:
             self.close()
         return int(told.split(b" ", 2)[1]), answer

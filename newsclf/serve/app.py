@@ -116,6 +116,7 @@ async def _answered(request:Request, service:Service, asked:Question)->list[Answ
         service.clf.rules.cutoffs(asked.sets)
     except UserError as e:
         raise Refused(422, "no_sets", e.found, "sets") from None
+    service.check_room(desk.batcher, asked)
     work = service.answer(desk.batcher, asked)
     answers = await _while_wanted(request, work, desk.seconds)
     for answer in answers:

@@ -86,9 +86,7 @@ class Batcher:
 
     async def ask(self, work:Callable[[list], list], values:list, tokens:list[int])->list:
         "Wait for the answers to `values`; `Busy` if there is no room"
-        wait = self.wait(work)
-        if self.held and (self.held + sum(tokens) > self.room or wait > self.longest):
-            raise Busy(wait)
+        self.check_room(work, sum(tokens))
         items = [_Item(v, n, work) for v, n in zip(values, tokens, strict=True)]
         for item in items:
             self.held += item.tokens
@@ -96,6 +94,12 @@ class Batcher:
         self.queues.setdefault(work, deque()).extend(items)
         self.some.set()
         return list(await asyncio.gather(*(item.answer for item in items)))
+
+    def check_room(self, work:Callable, tokens:int=0): # At least so many
+        "Raise `Busy` if a text for `work` would find no room, or wait too long"
+        wait = self.wait(work)
+        if self.held and (self.held + tokens > self.room or wait > self.longest):
+            raise Busy(wait)
 
     def wait(self, work:Callable)->float: # Seconds until a new text for `work` has its turn
         ahead = sum(item.tokens for item in self.queues.get(work, ()) if item.wanted)

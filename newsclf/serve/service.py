@@ -74,6 +74,10 @@ class Service:
     def again(self)->"Service": # As it is in its folder now
         return Service(self.path, **self.manner)
 
+    def check_room(self, batcher:Batcher, asked:Question):
+        "Raise `Busy` before anything is computed, if nothing would find room"
+        batcher.check_room(_Manner(self.clf, asked.sets))
+
     async def encode(self, texts:list[str])->list: # Windows of each text
         if sum(map(len, texts)) < 5000: # quicker than a thread
             return self.clf.encode(texts)
