@@ -43,7 +43,7 @@ def by_file(place: str, texts: list[str]) -> list[tuple]:
         ask = ["predict", "--model", place, "-i", str(source), "-o", str(out), "--text", "text"]
         subprocess.run([*NEWSCLF, *ask, "--sets", f"{SETS:.0%}"[:-1]], check=True)
         rows = [json.loads(line) for line in out.read_text().splitlines()]
-    return [(r["label"], r["decision"], frozenset(r["set"])) for r in rows]
+    return [(r["predicted"], r["decision"], frozenset(r["set"])) for r in rows]
 
 
 def by_service(place: str, texts: list[str]) -> list[tuple]:
