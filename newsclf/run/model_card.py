@@ -233,7 +233,8 @@ def _limit_lines(
 
 # %% ../../nbs/6_run/17_model_card.ipynb #e9a8dc5b
 ADDRESS = "OWNER/NAME" # Stands for that of the model
-_TRANSFORMERS = f"""With transformers, in any program:
+_TRANSFORMERS = f"""\
+With transformers, in any program:
 
 ```python
 from transformers import pipeline
@@ -242,9 +243,11 @@ classify = pipeline("text-classification", model="{ADDRESS}")
 classify("Oil slips as tankers return to port")
 ```
 """
-_NO_BERT = """This kind of model belongs to newsclf, and transformers alone does not open it.
+_NO_BERT = """\
+This kind of model belongs to newsclf, and transformers alone does not open it.
 """
-_NEWSCLF = f"""With newsclf, which also cleans texts as in training, and decides what needs a review:
+_NEWSCLF = f"""\
+With newsclf, which also cleans texts as in training, and decides what needs a review:
 
 ```sh
 hf download {ADDRESS} --local-dir news-model
