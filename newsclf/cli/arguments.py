@@ -49,12 +49,12 @@ def _check_weights(
 
 # %% ../../nbs/9_cli/08_arguments.ipynb #c824fb5c
 def _check_base(
-    name:str, # minilm, a folder, or a model id on the hub
+    name:str, # minilm, linear, a folder, or a model id on the hub
 ):
     "Raise `UserError` for a model folder that is not there"
-    from newsclf.model.weights import local_model
+    from newsclf.model.weights import LINEAR, local_model
 
-    if name != "minilm":
+    if name not in ("minilm", LINEAR):
         local_model(name)
 
 def _check_run(

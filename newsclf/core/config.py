@@ -175,7 +175,8 @@ class _Model(_Split):
 
     model: str = _setting(
         "model", "minilm", path=True,
-        help="minilm, a model folder, or a model id on the Hub such as bert-base-cased")
+        help="minilm, linear (a linear model, trained in seconds), a model folder, or a model id "
+        "on the Hub such as bert-base-cased")
     revision: str = _setting("model", "", "Branch, tag or commit of a model on the Hub")
     max_length: int = _setting(
         "model", 512, "Maximum length of a text in tokens; longer texts are truncated",

@@ -161,9 +161,12 @@ def check_numbers(
 def _can_classify(
     kind, # model_type, as a file has it
 )->bool:
-    "Tell whether transformers has a text classifier for this model_type"
+    "Tell whether transformers or newsclf has a text classifier for this model_type"
     import transformers
 
+    from newsclf.model.linear import register_linear
+
+    register_linear()
     if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
         return False
     config = transformers.CONFIG_MAPPING[kind]

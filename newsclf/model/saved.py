@@ -30,6 +30,7 @@ from ..data.trained import TrainedOn
 from .classifier import BertForSequenceClassification, new_classifier
 from .fitted import CalibrationScores, write_scores
 from .folders import ModelFolder, open_folder, quiet_loading, tame
+from .linear import LinearForSequenceClassification
 from .loading import load_weights, plain_config, set_dropout, set_rates
 from .logits import id_logits
 from .margins import PrecisionError
@@ -375,6 +376,9 @@ def _continue_classifier(
 ):
     "Load a saved classifier to train it further; its labels must be `names`"
     model, _ = load_classifier(folder, dropout)
+    if isinstance(model, LinearForSequenceClassification):
+        do = "Train a new one with --model linear, or a BERT with --model minilm"
+        raise UserError("a linear model cannot be trained further", where=str(folder), do=do)
     had = _label_names(model)
     if had != list(names):
         found = f"a classifier with {len(had)} labels ({', '.join(had)})"

@@ -41,7 +41,7 @@ from ..model.loading import label_config
 from ..model.saved import model_to_train
 from ..model.saved import random_base as write_base
 from ..model.tokenizers import load_tokenizer
-from ..model.weights import find_model
+from ..model.weights import LINEAR, find_model
 from ..train.length import chapter_steps
 from ..train.more_options import Training
 from ..train.trainer import FastTrainer
@@ -78,6 +78,9 @@ def bench_rows(
     folder:str | Path=".", # Where to write it
 )->_BenchRows:
     "Load the rows and the model of a benchmark"
+    if cfg.model == LINEAR:
+        do = "Choose another one, such as --model minilm"
+        raise UserError("a linear model has no steps of training to time", do=do)
     news, base = load_news(cfg), find_model(cfg.model, cfg.revision)
     _check_rows(rows, chapter_steps(cfg).batch_size, news)
     tokenizer, parts = load_tokenizer(base, cfg.max_length), {}

@@ -13,6 +13,7 @@ from pathlib import Path
 from newsclf.run.steps import (
     Job,
     calibrate_model,
+    fit_rows,
     save_and_compare,
     state_half,
     tokenize_rows,
@@ -28,6 +29,7 @@ from ..core.values import as_json, from_json
 from ..data.trained import trained_on
 from ..evaluate.calibrate import Calibration
 from ..evaluate.manifest import BaseFacts, DataFacts, Manifest, write_manifest
+from ..model.linear import LinearForSequenceClassification
 from ..model.margins import PrecisionError
 from ..predict.predictor import Predictor
 from ..train.checkpoint import Checkpoints, list_checkpoints
@@ -92,6 +94,21 @@ def _clear_folder(
         rows = json_lines(as_json(job.news.quarantined))
         write_text(job.out / "quarantine.jsonl", rows)
 
+# %% ../../nbs/6_run/13_course.ipynb #8501ebab
+def _fit_run(
+    job:Job, # With a linear model and a folder
+    tokens:dict, # From `tokenize_rows`
+    clock:Clock, # Times the phases
+    resume:bool, # Continue a run that was interrupted?
+)->Trained:
+    "Fit a linear model: from the start, because it takes seconds"
+    if resume:
+        job.say("a linear model has no checkpoints: it is fitted from the start")
+    if not process_rank()[0]:
+        _clear_folder(job, None)
+    with clock("train"):
+        return Trained(fit_rows(job, tokens), {})
+
 # %% ../../nbs/6_run/13_course.ipynb #9481a930
 def train_run(
     job:Job, # With a folder
@@ -102,6 +119,8 @@ def train_run(
     with clock("tokenize"):
         how = (job.cfg.truncation, job.say, job.cache)
         tokens = tokenize_rows(job.news, job.tokenizer, *how)
+    if isinstance(job.model, LinearForSequenceClassification):
+        return _fit_run(job, tokens, clock, resume)
     weights = {p.name: file_digest(p) for p in sorted(job.base.glob("*.safetensors"))}
     if job.cfg.save_steps:
         keep = _make_keeper(job, tokens, weights, resume)

@@ -18,6 +18,7 @@ from ..data.duplicates import copy_groups
 from ..data.news import NewsData, load_news
 from ..evaluate.calibrate import calibration_half
 from ..evaluate.holdout import read_vault, refuse_test_rows, rows_of_tests
+from ..model.weights import LINEAR
 from ..train.length import choose_steps
 from .fixed_test import read_for_run
 
@@ -129,7 +130,7 @@ def small_remarks(
         return []
     chosen, remarks = choose_steps(cfg, train), []
     steps = math.ceil(train / (chosen.batch_size or 1)) * (chosen.epochs or 1)
-    if cfg.epochs is None and steps < _ENOUGH / 2:
+    if cfg.epochs is None and cfg.model != LINEAR and steps < _ENOUGH / 2:
         told = f"{train:,} training rows make {steps:.0f} steps, which is few"
         epochs = math.ceil(_ENOUGH / steps * (chosen.epochs or 1))
         remarks.append(f"{told}: try --epochs {epochs}, and compare the two runs")

@@ -194,7 +194,7 @@ class NewsClassifier(ClassifierMixin, BaseEstimator):
         clean=Config.clean, # Cleaning, as backslashes,entities, or none
         split=Config.split, # How validation rows are chosen: stratified, plain or grouped
         validation_size=Config.validation_size, # Fraction of the rows held out for it
-        model=Config.model, # minilm, a model folder, or a model id on the hub
+        model=Config.model, # minilm, linear, a model folder, or a model id on the hub
         revision=Config.revision, # Branch, tag or commit of a model on the hub
         max_length=Config.max_length, # Maximum length in tokens
         truncation=Config.truncation, # What to keep of a long text: head, tail or head+tail

@@ -43,6 +43,8 @@ from ..core.values import as_json
 from ..data.duplicates import copy_groups
 from ..data.news import load_news
 from ..data.tokens import encode_texts
+from ..model.folders import open_folder
+from ..model.linear import LinearConfig
 from ..model.precision import error_bound
 from ..model.saved import load_classifier
 from ..model.tokenizers import load_tokenizer
@@ -221,15 +223,19 @@ def export_run(
     say=print, # Function that shows a line
 )->Path: # The folder
     "Make an export if it passes the gate"
-    run, precision = user_path(run), _choose_export(to, precision)
+    run = user_path(run)
     if not (run / "manifest.json").is_file():
         raise UserError("not a finished run", where=str(run), do="Choose one from: newsclf runs")
+    base = model_folder(run)
+    if open_folder(base).config["model_type"] == LinearConfig.model_type:
+        found = "a linear model needs no export: it is as fast as one"
+        raise UserError(found, where=str(run), do="Use the run itself")
+    precision = _choose_export(to, precision)
     out = user_path(out) if out else run / "export" / f"{to}-{precision}"
     if out.exists():
         how = "Choose another --out, or move the folder"
         raise UserError("the folder already exists", where=str(out), do=how)
     news, manifest = _run_rows(run, data)
-    base = model_folder(run)
     rows = _gate_rows(news, base, manifest, 4000)
     with atomic_path(out) as tmp:
         tmp.mkdir()

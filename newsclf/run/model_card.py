@@ -20,6 +20,8 @@ from ..data.sources import is_hub_name
 from ..evaluate.figures import Metrics
 from ..evaluate.manifest import DataFacts, Manifest
 from ..evaluate.metrics import Score
+from ..model.weights import LINEAR
+from ..train.regression import HEEDED
 from .tested import decision_words, seen_words
 
 # %% ../../nbs/6_run/17_model_card.ipynb #0e44cb8d
@@ -58,14 +60,15 @@ class CardFacts:
     manifest:Manifest # Its files need not be known
     metrics:Metrics # Of the run
     files:dict[str, FileEntry] # Of the model
+    linear:bool=False # Is it no BERT, but a linear model?
 
 # %% ../../nbs/6_run/17_model_card.ipynb #e4a4f381
-_HUB_IDS = dict(minilm="sentence-transformers/all-MiniLM-L6-v2")
+_HUB_IDS = dict(minilm="sentence-transformers/all-MiniLM-L6-v2", linear="")
 _ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 def hub_id(
     name:str, # Of a base model, as requested
-)->str: # Empty for a folder
+)->str: # Empty for a folder, and for a linear model
     "Find the id on the hub of a base model"
     if name not in _HUB_IDS and (not _ID.fullmatch(name) or Path(name).exists()):
         return ""
@@ -121,7 +124,7 @@ def _head(
         base_model=facts.base or None,
         datasets=[name] if name == kind else None,
         eval_results=_head_results(facts),
-        library_name="transformers",
+        library_name="newsclf" if facts.linear else "transformers",
         model_name=facts.name,
         pipeline_tag="text-classification",
         tags=["newsclf", "news"],
@@ -230,7 +233,7 @@ def _limit_lines(
 
 # %% ../../nbs/6_run/17_model_card.ipynb #e9a8dc5b
 ADDRESS = "OWNER/NAME" # Stands for that of the model
-_USE = f"""
+_TRANSFORMERS = f"""\
 With transformers, in any program:
 
 ```python
@@ -239,7 +242,11 @@ from transformers import pipeline
 classify = pipeline("text-classification", model="{ADDRESS}")
 classify("Oil slips as tankers return to port")
 ```
-
+"""
+_NO_BERT = """\
+This kind of model belongs to newsclf, and transformers alone does not open it.
+"""
+_NEWSCLF = f"""\
 With newsclf, which also cleans texts as in training, and decides what needs a review:
 
 ```sh
@@ -254,19 +261,28 @@ Predictor("news-model").predict(["Oil slips as tankers return to port"])
 ```
 """
 
+def _use_lines(
+    facts:CardFacts,
+)->list[str]:
+    "Say how a model is loaded"
+    return [_NO_BERT if facts.linear else _TRANSFORMERS, _NEWSCLF]
+
 # %% ../../nbs/6_run/17_model_card.ipynb #4e4da4ff
 def _about_lines(
     facts:CardFacts,
 )->list[str]:
     "Say what a model does, and what it is for"
     data, base = facts.manifest.data, facts.base or facts.manifest.base.name
+    made = f"It was fine-tuned from {_plain(base)} with newsclf."
+    if facts.linear:
+        made = "It is no BERT: a linear model on word pieces and pairs of them, from newsclf."
     columns = [_plain(c) for c in data.trained.text] if data.trained else []
     read = f" A text is {' and '.join(columns)}, joined by a blank." if len(columns) > 1 else ""
     shown = [_plain(name) for name in data.classes[:_SHOWN]]
     more = f" and {len(data.classes) - _SHOWN:,} more" if len(data.classes) > _SHOWN else ""
     return [
         f"This model classifies news into {len(data.classes):,} classes: {', '.join(shown)}{more}."
-        f"{read} It was fine-tuned from {_plain(base)} with newsclf.", "",
+        f"{read} {made}", "",
         "**Intended use.** News like the rows it was trained on: to file articles by class, or to "
         "propose a class that a person confirms.", "",
         "**Not intended** for decisions about people, for texts of another kind or language, "
@@ -293,15 +309,33 @@ _GROUPS = ("data", "model", "training")
 
 def _setting_rows(
     config:dict, # Of a manifest
+    linear:bool=False, # Leave out what a linear model does not heed?
 )->list[tuple[str, str]]:
     "List the settings that matter, and those that are not the usual ones"
     found = {}
     for name, s in SETTINGS.items():
+        if linear and s.group == "training" and name not in HEEDED:
+            continue
         changed = s.group in _GROUPS and config.get(name) != s.default
         if name in config and name not in ("data", "model") and (name in _ALWAYS or changed):
             found[name] = config[name]
-    found |= {f"trainer.{name}": v for name, v in config.get("trainer", {}).items()}
+    more = {} if linear else config.get("trainer", {})
+    found |= {f"trainer.{name}": v for name, v in more.items()}
     return [(_code(name), _plain(value) or "none") for name, value in found.items()]
+
+# %% ../../nbs/6_run/17_model_card.ipynb #69394595
+def _base_lines(
+    facts:CardFacts,
+)->list[str]:
+    "Say what a model was trained from"
+    base = facts.manifest.base
+    if facts.linear:
+        return [f"- Base model: none; {base.parameters:,} parameters.", ""]
+    weights = [(_plain(n), _code(d)) for n, d in base.sha256.items()]
+    return [
+        f"- Base model: {_plain(base.name)}, {base.parameters:,} parameters.", "",
+        *_table(("file of the base model", "sha256"), weights),
+    ]
 
 # %% ../../nbs/6_run/17_model_card.ipynb #9a7c94a9
 def _made_lines(
@@ -311,15 +345,15 @@ def _made_lines(
     m, here = facts.manifest, facts.manifest.origin.machine
     gpu = f", {_plain(here.gpu)}" if here.gpu else ""
     versions = ", ".join(f"{n} {v}" for n, v in m.origin.versions.items() if v)
-    weights = [(_plain(n), _code(d)) for n, d in m.base.sha256.items()]
+    kind = "passes of logistic regression" if facts.linear else "steps"
+    steps = f"{m.training.get('steps', 0):,} {kind}"
     return [
-        f"{m.training.get('steps', 0):,} steps on {_plain(m.device[0])} in {m.precision[0]}.", "",
-        *_table(("setting", "value"), _setting_rows(m.config)),
+        f"{steps} on {_plain(m.device[0])} in {m.precision[0]}.", "",
+        *_table(("setting", "value"), _setting_rows(m.config, facts.linear)),
         f"- Machine: {_plain(here.cpu)}, {here.cores} cores, {here.memory_gb} GB memory{gpu}.",
         f"- Versions: {versions}.",
         f"- Commit of newsclf: {m.origin.commit or 'not known'}.",
-        f"- Base model: {_plain(m.base.name)}, {m.base.parameters:,} parameters.", "",
-        *_table(("file of the base model", "sha256"), weights),
+        *_base_lines(facts),
     ]
 
 # %% ../../nbs/6_run/17_model_card.ipynb #703cd26d
@@ -338,7 +372,7 @@ def format_card(
     test = facts.metrics.tested.test
     parts = {
         f"# {_plain(facts.name)}": _about_lines(facts),
-        "## How to load it": [_USE.strip(), ""],
+        "## How to load it": _use_lines(facts),
         "## How well it does": [
             *_metric_lines(test), *_class_lines(test),
             *_linear_lines(facts.metrics), *_decision_lines(facts.metrics),
@@ -360,5 +394,6 @@ def write_card(
 ):
     "Write README.md into the model of a run, all or nothing"
     files = list_files(out / "model", LET_PASS)
-    facts = CardFacts(out.name, hub_id(base), manifest, metrics, files)
+    known = manifest, metrics, files
+    facts = CardFacts(out.name, hub_id(base), *known, linear=base == LINEAR)
     write_text(out / "model" / CARD, format_card(facts))
