@@ -19,7 +19,7 @@ from ..data.cleaning import check_cleaning
 from ..data.encodings import check_encoding
 from ..data.sources import find_parts, is_dataset
 from ..data.tables import input_file
-from ..run.promotion import named_run
+from ..run.promotion import named_run, split_names
 from ..run.runs import check_free, check_new_run
 
 # %% ../../nbs/9_cli/08_arguments.ipynb #16fda823
@@ -81,6 +81,20 @@ def _check_side(
             do = "Check the path, or type: newsclf runs"
             raise UserError("no such run or table", where=word, do=do)
 
+def _check_teachers(
+    words:str, # Runs or saved classifiers, separated by commas
+):
+    "Raise `UserError` for a teacher that is not there"
+    for word in split_names(words):
+        _check_run(word)
+
+def _check_texts(
+    path:str, # As typed
+):
+    "Raise `UserError` for a file of texts that is not there"
+    if not user_path(path).is_file():
+        raise UserError("no such file", "a table of texts", path, do="Check the path")
+
 def _check_address(
     name:str, # As typed
 ):
@@ -140,10 +154,12 @@ _BY_NAME:dict[str, Callable] = {
     "class_weights": _check_weights, "threads": check_threads,
     "time_limit": lambda typed: read_duration(typed, "--time-limit"),
     "run": _check_run, "like": _check_run, "path": _check_run, "a": _check_side, "b": _check_side,
+    "teacher": _check_teachers, "unlabelled": _check_texts,
     "report": new_file, "write": new_file, "quarantine": new_file,
 }
 _BY_COMMAND:dict[tuple[str, str], Callable] = {
     ("train", "model"): _check_base, ("bench_training", "model"): _check_base,
+    ("distill", "model"): _check_base,
     ("evaluate", "model"): _check_run, ("predict", "model"): _check_run,
     ("bench_answering", "model"): _check_run,
     ("evaluate", "output"): new_file, ("compare", "output"): new_file,
@@ -163,7 +179,7 @@ def _check_together(
     "Raise `UserError` for arguments of one command that do not go together"
     if command == "export":
         _check_export(given)
-    if command != "train" or given.get("resume"):
+    if command not in ("train", "distill") or given.get("resume"):
         return
     if given.get("out"):
         check_new_run(user_path(given["out"]))
@@ -182,7 +198,7 @@ def find_runs(
         check = _BY_COMMAND.get((command, name), _BY_NAME.get(name))
         if check is _check_run and value:
             found[name] = type(value)(named_run(str(value)))
-        elif check is _check_side and not user_path(value).exists():
+        elif check in (_check_side, _check_teachers) and value and not user_path(value).exists():
             found[name] = ",".join(map(named_run, value.split(",")))
     return found
 

@@ -91,7 +91,9 @@ def _run_settings(
     return found.cfg, found.texts
 
 # %% ../../nbs/9_cli/20_learning.ipynb #20c0c001
-@with_settings(SETTINGS)
+_TRAINING = [name for name, s in SETTINGS.items() if s.group != "distillation"]
+
+@with_settings(_TRAINING)
 @with_options
 def train(
     preset:_Preset=None,

@@ -24,6 +24,7 @@ from ..core.provenance import program_version
 from ..core.storage import SCRATCH
 from ..core.terminal import check_said, open_outlets, two_interrupts
 from .answering import export, predict
+from .distill import distill
 from .judging import compare, evaluate
 from .learning import audit, check_command, holdout, train
 from .push import push
@@ -65,6 +66,7 @@ def _common(
 
 # %% ../../nbs/9_cli/00_main.ipynb #d9f94227
 add_command(app, train)
+add_command(app, distill)
 add_command(app, check_command, "check")
 for _command in (
     *(audit, holdout, predict, serve, evaluate, export, compare),

@@ -82,7 +82,7 @@ class Setting:
     name: str # As in `Config` and in a file; with dashes, as a flag
     kind: type # Type of the value
     default: object # Value if none is given
-    group: str # data, model, training, hardware or output
+    group: str # data, model, training, distillation, hardware or output
     help: str # What it controls, in a line
     shown: str = "" # The default in words, if its value says too little
     choices: tuple = () # Allowed values; empty for any
@@ -91,7 +91,7 @@ class Setting:
 
 # %% ../../nbs/0_core/00_config.ipynb #4c1d7a02
 def _setting(
-    group:str, # data, model, training, hardware or output
+    group:str, # data, model, training, distillation, hardware or output
     default, # Value if none is given
     help:str, # What it controls, in a line
     **more, # `shown`, `choices`, `span` and `path`, as in `Setting`
@@ -246,9 +246,28 @@ class _Learning(_Course):
     dropout: float = _setting(
         "training", 0.1, "Fraction of activations dropped in training", span=(0, 0.9))
 
+# %% ../../nbs/0_core/00_config.ipynb #6e217c45
+@dataclass(frozen=True)
+class _Distilling(_Learning):
+    "Models that teach this one, and what it learns from them"
+
+    teacher: str = _setting(
+        "distillation", "", path=True,
+        help="Runs or saved classifiers, separated by commas, whose probabilities are learned")
+    unlabelled: str = _setting(
+        "distillation", "", path=True, shown="none",
+        help="Table of more texts, without classes, which the teacher alone teaches")
+    temperature: float = _setting(
+        "distillation", 2.0, span=(0.1, 100),
+        help="Divides the logits of both models: the higher, the more the smaller "
+        "probabilities count")
+    teacher_weight: float = _setting(
+        "distillation", 0.9, span=(0, 1),
+        help="Weight of the teacher in the loss; the rest is that of the labels")
+
 # %% ../../nbs/0_core/00_config.ipynb #030be291
 @dataclass(frozen=True)
-class _Hardware(_Learning):
+class _Hardware(_Distilling):
     "What hardware is used"
 
     device: str = _setting(

@@ -139,7 +139,7 @@ def _recorded(
         return {name: _recorded(v) for name, v in value.items()}
     if isinstance(value, list):
         return [_recorded(v) for v in value]
-    return without_path(value) if isinstance(value, str) else value
+    return without_paths(value) if isinstance(value, str) else value
 
 def recorded(
     cfg:Config, # The run's configuration

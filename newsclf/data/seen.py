@@ -58,7 +58,8 @@ def rows_seen(
     learned = {p: row_keys(parts[p]["digest"][:]) for p in parts if p != "test"}
     chosen = [learned[p] for p in ("validation", "calibration") if p in learned]
     both = np.concatenate(chosen) if chosen else row_keys([])
-    return SeenRows(np.unique(learned["train"]), np.unique(both))
+    trained = [learned[p] for p in ("train", "unlabelled") if p in learned]
+    return SeenRows(np.unique(np.concatenate(trained)), np.unique(both))
 
 # %% ../../nbs/1_data/38_seen.ipynb #20c07014
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class Metrics:
     looks:Looks|None=None # Evaluations on this test set, without the digests of its rows
     tested:TestResult # On the test
     linear:BriefComparison|None=None # Comparison with a linear model
+    teacher:BriefComparison|None=None # Comparison with the models that taught it
+    json_optional:ClassVar=("teacher",)
 
 # %% ../../nbs/4_evaluate/22_figures.ipynb #dc8518a7
 def metrics_json(

@@ -9,6 +9,7 @@ __all__ = ['ReportInput', 'Article', 'report_page']
 from dataclasses import dataclass, field
 
 from ..core.values import as_json
+from .compare import Comparison
 from .figures import Metrics, metrics_json
 from .html import page_html
 from .manifest import Manifest, TestFacts, facts_json
@@ -25,6 +26,7 @@ class ReportInput:
     pipeline:object|None=None # From `compare_with_pipeline`
     looks_lines:tuple=() # From `format_looks`
     calibration_lines:tuple=() # From `format_calibration`
+    teacher:Comparison|None=None # With the models that taught it
 
 # %% ../../nbs/4_evaluate/53_report.ipynb #1f0adfe3
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ def _digests(
     if not isinstance(facts, Manifest):
         return list(facts.digests.items()) if facts else []
     weights = [(f"base model, {name}", digest) for name, digest in facts.base.sha256.items()]
-    return [*facts.data.sources.items(), *weights]
+    models = facts.teacher.models if facts.teacher else []
+    taught = [(f"teacher, {t.name}", t.sha256) for t in models]
+    return [*facts.data.sources.items(), *weights, *taught]
 
 # %% ../../nbs/4_evaluate/53_report.ipynb #e3aed8b1
 def report_page(

@@ -10,6 +10,13 @@ import shutil
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
+from newsclf.evaluate.manifest import (
+    BaseFacts,
+    DataFacts,
+    Manifest,
+    TeacherFacts,
+    write_manifest,
+)
 from newsclf.run.steps import (
     Job,
     calibrate_model,
@@ -28,7 +35,6 @@ from ..core.storage import CARD, file_digest, json_lines, need_disk, write_text
 from ..core.values import as_json, from_json
 from ..data.trained import trained_on
 from ..evaluate.calibrate import Calibration
-from ..evaluate.manifest import BaseFacts, DataFacts, Manifest, write_manifest
 from ..model.linear import LinearForSequenceClassification
 from ..model.margins import PrecisionError
 from ..predict.predictor import Predictor
@@ -37,6 +43,7 @@ from ..train.resume import training_facts
 from .model_card import write_card
 from .outcome import Outcome, evaluate_run, run_report
 from .runs import CHECKPOINTS, clear_unfinished, resume_command, run_files
+from .teacher import taught_tokens
 
 # %% ../../nbs/6_run/13_course.ipynb #7daae47a
 def need_room(
@@ -70,6 +77,8 @@ def _make_keeper(
 )->Checkpoints:
     "Prepare the checkpoints of the run, and find the one to resume from"
     facts = training_facts(training_of(job, tokens), weights)
+    if job.teachers:
+        facts |= dict(teacher=[t.digest for t in job.teachers])
     how = (job.cfg.save_steps, job.say, resume_command(job.out))
     keep = Checkpoints(job.out / CHECKPOINTS, facts, *how)
     if resume:
@@ -82,6 +91,7 @@ class Trained:
     "The results of a training beside the model"
     facts:dict # From `train_rows`
     weights:dict[str, str] # File name to sha256 of the base model's weights
+    taught:TeacherFacts | None=None # What it learned from other models
 
 # %% ../../nbs/6_run/13_course.ipynb #22511bde
 def _clear_folder(
@@ -121,6 +131,11 @@ def train_run(
         tokens = tokenize_rows(job.news, job.tokenizer, *how)
     if isinstance(job.model, LinearForSequenceClassification):
         return _fit_run(job, tokens, clock, resume)
+    taught = None
+    if job.teachers:
+        with clock("teacher"):
+            what = (job.teachers, job.news, tokens, job.out / CHECKPOINTS / "teacher")
+            tokens, taught = taught_tokens(*what, job.device.name)
     weights = {p.name: file_digest(p) for p in sorted(job.base.glob("*.safetensors"))}
     if job.cfg.save_steps:
         keep = _make_keeper(job, tokens, weights, resume)
@@ -129,7 +144,7 @@ def train_run(
     if not process_rank()[0]:
         _clear_folder(job, keep)
     with clock("train"):
-        return Trained(train_rows(job, tokens, keep), weights)
+        return Trained(train_rows(job, tokens, keep), weights, taught)
 
 # %% ../../nbs/6_run/13_course.ipynb #d31a1f04
 @dataclass(frozen=True)
@@ -183,6 +198,7 @@ def _trained_facts(
         data=_data_facts(job),
         base=_base_facts(job, trained.weights),
         training=trained.facts,
+        teacher=trained.taught,
     )
 
 # %% ../../nbs/6_run/13_course.ipynb #48132f86

@@ -21,6 +21,7 @@ from ..evaluate.holdout import read_vault, refuse_test_rows, rows_of_tests
 from ..model.weights import LINEAR
 from ..train.length import choose_steps
 from .fixed_test import read_for_run
+from .unlabelled import add_unlabelled
 
 # %% ../../nbs/6_run/05_dataset.ipynb #6ab1af6f
 def _overlap_notes(
@@ -151,6 +152,7 @@ def load_rows(
     raw, fixed = read_for_run(cfg)
     read = load_news(cfg, copy_groups, raw)
     news = draw_rows(cut_validation(read), cfg.train_rows, cfg.seed)
+    news = add_unlabelled(news, cfg)
     left_out = news.notes[len(read.notes):]
     head, *lines = _data_lines(news)
     say(Event(head, _data_facts(news)))
@@ -159,7 +161,8 @@ def load_rows(
     for line in fixed:
         say(Event(line, Note("fixed test", line)))
     rows = {part: len(rows) for part, rows in news.parts.items()}
-    small = small_remarks(cfg, rows["train"], rows["calibration"])
+    taught = rows["train"] + rows.get("unlabelled", 0)
+    small = small_remarks(cfg, taught, rows["calibration"])
     for remark in news.remarks + small:
         say(Event(f"note: {remark}", Note("note", remark)))
     return news

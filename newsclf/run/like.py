@@ -14,6 +14,7 @@ from ..core.config import Config, UserError, make_config
 from ..core.events import Event, Note
 from ..core.storage import read_sealed_json, user_path
 from ..model.weights import find_model
+from .promotion import split_names
 from .runs import is_finished
 
 # %% ../../nbs/6_run/22_like.ipynb #20c15007
@@ -29,6 +30,26 @@ def settings_of(
     return {name: value for name, value in was.items() if name not in _MACHINE}
 
 # %% ../../nbs/6_run/22_like.ipynb #20c15008
+def _check_taught(
+    cfg:Config, # As it is typed
+    was:dict, # From `settings_of`
+    run:Path, # The run that it is like
+):
+    "Raise `UserError` if a file or a teacher of another run is not here"
+    again = f"--like {shlex.quote(str(run))}"
+    for name in ("teacher", "unlabelled"):
+        old = was.get(name, "")
+        if getattr(cfg, name) != old:
+            continue
+        for word in split_names(old):
+            if user_path(word).exists():
+                continue
+            found, there = f"the {name} of this run ({word}) is not here", Path(word).name
+            do = f"Name it: newsclf distill TEACHER {again} --unlabelled FOLDER/{there}"
+            if name == "teacher":
+                do = f"Name it: newsclf distill FOLDER/{there} {again}"
+            raise UserError(found, where=str(run), do=do)
+
 def config_like(
     run, # The run, as typed
     **typed, # File and settings, as for `make_config`
@@ -44,6 +65,7 @@ def config_like(
             continue
         do = f"Name the file: {again} --{name} FOLDER/{Path(old).name}"
         raise UserError(f"the --{name} of this run ({old}) is not here", where=str(run), do=do)
+    _check_taught(cfg, was, run)
     try:
         find_model(cfg.model, cfg.revision)
     except UserError as e:

@@ -272,17 +272,19 @@ def _about_lines(
     facts:CardFacts,
 )->list[str]:
     "Say what a model does, and what it is for"
-    data, base = facts.manifest.data, facts.base or facts.manifest.base.name
-    made = f"It was fine-tuned from {_plain(base)} with newsclf."
+    m, base = facts.manifest, facts.base or facts.manifest.base.name
+    data, made = m.data, f"It was fine-tuned from {_plain(base)} with newsclf."
     if facts.linear:
         made = "It is no BERT: a linear model on word pieces and pairs of them, from newsclf."
     columns = [_plain(c) for c in data.trained.text] if data.trained else []
     read = f" A text is {' and '.join(columns)}, joined by a blank." if len(columns) > 1 else ""
     shown = [_plain(name) for name in data.classes[:_SHOWN]]
     more = f" and {len(data.classes) - _SHOWN:,} more" if len(data.classes) > _SHOWN else ""
+    names = [_plain(t.name) for t in m.teacher.models] if m.teacher else []
+    taught = f" It learned from the probabilities of {' and '.join(names)}." if names else ""
     return [
         f"This model classifies news into {len(data.classes):,} classes: {', '.join(shown)}{more}."
-        f"{read} {made}", "",
+        f"{read} {made}{taught}", "",
         "**Intended use.** News like the rows it was trained on: to file articles by class, or to "
         "propose a class that a person confirms.", "",
         "**Not intended** for decisions about people, for texts of another kind or language, "
@@ -305,7 +307,7 @@ def _data_lines(
 
 # %% ../../nbs/6_run/17_model_card.ipynb #1319b8d3
 _ALWAYS = ("seed", "epochs", "batch_size", "learning_rate", "max_length", "truncation", "clean")
-_GROUPS = ("data", "model", "training")
+_GROUPS = ("data", "model", "training", "distillation")
 
 def _setting_rows(
     config:dict, # Of a manifest
@@ -347,6 +349,8 @@ def _made_lines(
     versions = ", ".join(f"{n} {v}" for n, v in m.origin.versions.items() if v)
     kind = "passes of logistic regression" if facts.linear else "steps"
     steps = f"{m.training.get('steps', 0):,} {kind}"
+    models = m.teacher.models if m.teacher else []
+    taught = [(_plain(t.name), f"{t.parameters:,}", _code(t.sha256)) for t in models]
     return [
         f"{steps} on {_plain(m.device[0])} in {m.precision[0]}.", "",
         *_table(("setting", "value"), _setting_rows(m.config, facts.linear)),
@@ -354,6 +358,7 @@ def _made_lines(
         f"- Versions: {versions}.",
         f"- Commit of newsclf: {m.origin.commit or 'not known'}.",
         *_base_lines(facts),
+        *(_table(("teacher", "parameters", "sha256"), taught) if taught else []),
     ]
 
 # %% ../../nbs/6_run/17_model_card.ipynb #703cd26d

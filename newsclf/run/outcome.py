@@ -33,7 +33,7 @@ from ..data.audit import AuditOptions, audit_news
 from ..data.duplicates import CopyFindings, copy_findings, labelled_texts
 from ..data.seen import read_seen
 from ..evaluate.calibrate import Calibration, format_calibration
-from ..evaluate.compare import BriefComparison
+from ..evaluate.compare import BriefComparison, Comparison, in_brief
 from ..evaluate.figures import Metrics, write_metrics
 from ..evaluate.holdout import Looks, format_looks, record_look
 from ..evaluate.manifest import Manifest
@@ -41,6 +41,7 @@ from ..evaluate.metrics import format_report, score
 from ..evaluate.pictures import draw_confusion
 from ..evaluate.report import ReportInput, report_page
 from .steps import Job, read_history
+from .teacher import beside_teacher, count_teachers, teacher_words
 
 # %% ../../nbs/6_run/12_outcome.ipynb #c623a8cd
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Outcome:
     proba:np.ndarray # (test rows, classes) of the model
     linear:np.ndarray|None # (test rows, classes) of the linear model, where there is one
     copies:CopyFindings|None=None # Near-duplicates; None where they were not searched
+    teacher:Comparison|None=None # With the models that taught it, where there are any
 
 # %% ../../nbs/6_run/12_outcome.ipynb #165f435d
 def _ask(
@@ -68,10 +70,12 @@ def _ask(
 def _count_look(
     job:Job, # With a saved model
 )->Looks:
-    "Enter this evaluation in the test-set ledger"
+    "Enter this evaluation in the test-set ledger, after those of its teachers"
     weights = file_digest(job.out / "model" / "model.safetensors")
     kind = "held out" if job.news.held_out else "file"
-    return record_look(job.news.parts["test"]["digest"][:], "train", weights, kind, job.say)
+    digests = job.news.parts["test"]["digest"][:]
+    count_teachers(job.teachers, digests, kind)
+    return record_look(digests, "train", weights, kind, job.say)
 
 # %% ../../nbs/6_run/12_outcome.ipynb #a6619e33
 def _search_copies(
@@ -113,6 +117,7 @@ def evaluate_run(
     proba = _ask(predictor, news, "test")
     table = prediction_table(proba, test, names)
     linear = beside_linear(news, table, job.cfg.seed)
+    taught = beside_teacher(job.teachers, news, table, job.out, job.device.name)
     copies, notes = _search_copies(news)
     near, seen = copies and copies.copied, read_seen(predictor.folder)
     tested = test_figures(proba, test, names, calibration, near, seen)
@@ -123,12 +128,13 @@ def evaluate_run(
         looks=replace(looks, digests=None),
         tested=tested,
         linear=linear and linear.compared,
+        teacher=in_brief(taught) if taught else None,
     )
     save_predictions(table, job.out / "predictions.parquet")
     if linear:
         save_predictions(linear.table, job.out / "linear.parquet")
     _write_figures(job.out, metrics, job.say)
-    return Outcome(metrics, looks, proba, linear and linear.proba, copies)
+    return Outcome(metrics, looks, proba, linear and linear.proba, copies, taught)
 
 # %% ../../nbs/6_run/12_outcome.ipynb #20fdfe37
 def _quick_audit(
@@ -166,6 +172,7 @@ def _report(
         history=read_history(job.out),
         looks_lines=tuple(format_looks(outcome.looks).splitlines()),
         calibration_lines=tuple(fitted),
+        teacher=outcome.teacher,
     )
     return report_page(told, articles, _quick_audit(news, outcome))
 
@@ -239,7 +246,7 @@ def _tested_facts(
     outcome:Outcome, # From `evaluate_run`
 )->Tested:
     "State how good the model is"
-    metrics = outcome.metrics
+    metrics, taught = outcome.metrics, teacher_words(outcome.teacher)
     test, linear = metrics.tested.test, metrics.linear
     looked = format_looks(outcome.looks) if outcome.looks.looks > 1 else ""
     seen = metrics.tested.seen
@@ -253,7 +260,7 @@ def _tested_facts(
         difference=_difference_words(linear),
         filing=_filing_words(metrics),
         classes=class_rows(test),
-        notes=[*_copy_words(metrics), *test.notes, *looked.splitlines()],
+        notes=[*taught, *_copy_words(metrics), *test.notes, *looked.splitlines()],
         seen=seen_words(seen, test.rows),
         unseen=unseen.accuracy.value if unseen else None,
         unseen_f1=unseen.macro_f1.value if unseen and unseen.macro_f1 else None,
@@ -284,6 +291,7 @@ def closing_words(
         f"\ntest {format_report(metrics.tested.test)}",
         *_copy_words(metrics),
         *_linear_words(metrics),
+        *teacher_words(outcome.teacher),
         *decision_words(metrics.tested),
         format_looks(outcome.looks),
         "",

@@ -135,6 +135,16 @@ def already_finished(
     return out
 
 # %% ../../nbs/6_run/14_resuming.ipynb #20c0e002
+def _path_from(
+    start:Path, # Where a run was started
+    words:str, # A path, or several separated by commas
+)->str:
+    "Find what a setting names, seen from another folder"
+    if (start / words).exists():
+        return str(start / words)
+    each = words.split(",")
+    return ",".join(str(start / w) if w and (start / w).exists() else w for w in each)
+
 def _settings_from(
     begun:BegunRun, # From `read_begun`
 )->dict: # Its settings, for the current folder
@@ -143,9 +153,8 @@ def _settings_from(
     if not begun.folder or Path(begun.folder) == Path.cwd():
         return was
     for name in set(PATHS) & was.keys():
-        there = Path(begun.folder) / was[name]
-        if was[name] and there.exists():
-            was[name] = str(there)
+        if was[name]:
+            was[name] = _path_from(Path(begun.folder), was[name])
     return was
 
 # %% ../../nbs/6_run/14_resuming.ipynb #20c0e003

@@ -10,7 +10,7 @@ __all__ = ['Job', 'prepare', 'tokenize_rows', 'read_history', 'training_of', 'tr
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +61,7 @@ from ..train.more_options import Training, training_arguments
 from ..train.regression import fit_linear, idle_options
 from ..train.session import training_json
 from ..train.training import fine_tune
+from .teacher import Teacher, find_teachers
 
 # %% ../../nbs/6_run/11_steps.ipynb #e97a34ef
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Job:
     say:Callable=print # Takes lines for the user
     out:Path=Path() # The run folder, once it is claimed
     cache:bool=True # Keep token ids for the next run?
+    teachers:tuple[Teacher, ...]=() # Models that it learns from
 
 # %% ../../nbs/6_run/11_steps.ipynb #5330bfea
 def _choose_machine(
@@ -112,6 +114,13 @@ def _check_options(
         raise UserError(found, do="Leave it out, or use one process")
 
 # %% ../../nbs/6_run/11_steps.ipynb #b9513f7e
+def _learned_lines(
+    news:NewsData, # From `load_rows`
+)->list: # (rows,) where each training row begins in its file
+    "Name the rows that are learned: those with a label, then those without"
+    more = news.parts["unlabelled"]["line"] if "unlabelled" in news.parts else []
+    return [*news.parts["train"]["line"], *(f"{line} (unlabelled)" for line in more)]
+
 def _choose_length(
     cfg:Config, # As it was set
     rows:int, # Training rows
@@ -158,10 +167,11 @@ def prepare(
     say:Callable=print, # Takes lines for the user
 )->Job: # Without a folder
     "Prepare the training; refuse what cannot work before it begins"
+    teachers = find_teachers(cfg, news, say)
     if cfg.model == LINEAR:
         return _prepare_linear(cfg, news, say)
     device, precision = _choose_machine(cfg, say)
-    cfg = _choose_length(cfg, len(news.parts["train"]), say)
+    cfg = _choose_length(cfg, len(_learned_lines(news)), say)
     _check_options(cfg, news, device, precision)
     base = find_model(cfg.model, cfg.revision)
     tokenizer = load_tokenizer(base, cfg.max_length)
@@ -171,7 +181,8 @@ def prepare(
     say(Event("\n".join(lines), _model_facts(cfg, model, device, precision)))
     if rank := process_rank()[0]:
         set_seed(cfg.seed + rank) # the same weights, dropout of its own
-    return Job(cfg, news, device, precision, base, tokenizer, model, say)
+    made = Job(cfg, news, device, precision, base, tokenizer, model, say)
+    return replace(made, teachers=teachers)
 
 # %% ../../nbs/6_run/11_steps.ipynb #54f71868
 def _long_rows(
@@ -260,7 +271,7 @@ def training_of(
 )->Training:
     "State what is trained, and how"
     where = (job.out, job.device.name, job.precision.name)
-    lines = job.news.parts["train"]["line"][:]
+    lines = _learned_lines(job.news)
     what = (job.model, job.tokenizer, tokens, job.cfg)
     return Training(*what, *where, RunningAccuracy(), job.say, lines)
 
@@ -377,9 +388,11 @@ def _same_answers(
 def _all_seen(
     job:Job, # With its rows
 )->SeenRows:
-    "Note the rows of this run, and those that its base model has seen"
-    before = read_seen(job.base)
-    return rows_seen(job.news.parts) + before if before else rows_seen(job.news.parts)
+    "Note the rows of this run, and those that its base model and its teachers have seen"
+    seen = rows_seen(job.news.parts)
+    for folder in (job.base, *(t.folder for t in job.teachers)):
+        seen += read_seen(folder) or seen
+    return seen
 
 # %% ../../nbs/6_run/11_steps.ipynb #5f36d261
 def save_and_compare(

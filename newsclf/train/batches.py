@@ -98,14 +98,17 @@ def rows_read(
 
 # %% ../../nbs/3_train/11_batches.ipynb #388fa20b
 def pad_batch(
-    rows:list[dict], # input_ids and label of each
+    rows:list[dict], # input_ids and label of each, and logits of a teacher if there is one
     pad_id:int=0, # From the tokenizer
     multiple:int=1, # Lengths are rounded up to this
     limit:int=2**20, # But not beyond this
-)->dict: # input_ids, attention_mask where something is padded, labels: tensors
+)->dict: # Tensors: input_ids, attention_mask where something is padded, labels, teacher
     "Pad rows to the length of the longest"
     batch = pad_ids([r["input_ids"] for r in rows], pad_id, multiple, limit)
-    return batch | dict(labels=torch.tensor([r["label"] for r in rows]))
+    batch["labels"] = torch.tensor([r["label"] for r in rows])
+    if "teacher" in rows[0]:
+        batch["teacher"] = torch.tensor([r["teacher"] for r in rows])
+    return batch
 
 # %% ../../nbs/3_train/11_batches.ipynb #c42b016a
 @contextmanager

@@ -51,7 +51,7 @@ from .trainer import FastTrainer
 _ELSEWHERE = {
     *("data", "text", "label", "time", "encoding", "delimiter", "data_revision"),
     *("model", "revision", "device", "precision", "threads"),
-    *("force", "save_steps", "file_precision", "file_confidence"),
+    *("force", "save_steps", "file_precision", "file_confidence", "teacher", "unlabelled"),
 }
 _LIBRARIES = ("newsclf", "torch", "transformers", "accelerate", "tokenizers", "numpy")
 
@@ -59,10 +59,12 @@ _LIBRARIES = ("newsclf", "torch", "transformers", "accelerate", "tokenizers", "n
 def _row_digest(
     rows, # One split from `tokenize_parts`
 )->str: # sha256
-    "Digest of the tokens and labels of some rows, in their order"
+    "Digest of the tokens and labels of some rows, and of a teacher's logits, in their order"
     digest = hashlib.sha256()
     for name in ("length", "label"):
         digest.update(np.asarray(rows[name][:], dtype=np.int64).tobytes())
+    if "teacher" in rows.column_names:
+        digest.update(np.asarray(rows["teacher"][:], dtype=np.float32).tobytes())
     for at in range(0, len(rows), 10_000):
         ids = [np.asarray(i, dtype=np.int64) for i in rows[at : at + 10_000]["input_ids"]]
         digest.update(np.concatenate(ids).tobytes())

@@ -6,6 +6,8 @@
 __all__ = ['FastTrainer']
 
 # %% ../../nbs/3_train/16_trainer.ipynb #9396a77e
+from functools import partial
+
 import torch
 from transformers import Trainer
 
@@ -74,6 +76,20 @@ class FastTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset=None):
         return self.sampler
+
+    def _set_signature_columns_if_needed(self):
+        if self._signature_columns is None:
+            super()._set_signature_columns_if_needed()
+            self._signature_columns.append("teacher") # a column for the loss, not for the model
+
+    def compute_loss(self, model, inputs, *args, **kwargs):
+        plain, teacher = self.compute_loss_func, inputs.pop("teacher", None)
+        if teacher is not None:
+            self.compute_loss_func = partial(plain, teacher=teacher)
+        try:
+            return super().compute_loss(model, inputs, *args, **kwargs)
+        finally:
+            self.compute_loss_func = plain
 
     def _clip_grad_norm(self, model):
         optimizer = bare_optimizer(self.optimizer)

@@ -6,6 +6,7 @@
 __all__ = ['fine_tune']
 
 # %% ../../nbs/3_train/00_training.ipynb #646125d0
+from collections.abc import Callable
 from dataclasses import replace
 
 from newsclf.train.session import (
@@ -21,6 +22,7 @@ from newsclf.train.session import (
 from ..core.machine import process_rank
 from .batches import LengthSampler, with_blank
 from .checkpoint import Checkpoints
+from .distillation import distillation_loss
 from .length import choose_steps
 from .losses import class_weights, loss_function
 from .more_options import Training, training_arguments
@@ -38,13 +40,21 @@ def _rows_in_order(
         return rows, LengthSampler(*order)
     return with_blank(rows), LengthSampler(*order, cfg.batch_size // session.parts)
 
+def _loss_of(
+    training:Training, # Its model on its device
+)->Callable: # For `Trainer`
+    "Choose the loss: that of the labels, or with a teacher that of both"
+    cfg, rows = training.cfg, training.tokens["train"]
+    if "teacher" in rows.column_names:
+        return distillation_loss(cfg.temperature, cfg.teacher_weight)
+    weights = class_weights(cfg.class_weights, training.names, rows["label"][:])
+    return loss_function(weights, cfg.label_smoothing)
+
 def _pieces(
     training:Training, # Its model on its device
     session:Session, # From `open_session`
 )->dict: # Arguments of a trainer
     "Collect what a trainer is made of"
-    cfg, labels = training.cfg, training.tokens["train"]["label"][:]
-    weights = class_weights(cfg.class_weights, training.names, labels)
     rows, sampler = _rows_in_order(training, session)
     return dict(
         train_dataset=rows,
@@ -52,7 +62,7 @@ def _pieces(
         data_collator=batch_collator(training),
         compute_metrics=training.compute_metrics,
         processing_class=training.tokenizer,
-        compute_loss_func=loss_function(weights, cfg.label_smoothing),
+        compute_loss_func=_loss_of(training),
         sampler=sampler,
         masters=session.masters,
         lines=training.lines,
