@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path, PurePath
 
 from transformers import Trainer, TrainerCallback
-from transformers.integrations import TensorBoardCallback, WandbCallback
+from transformers.integrations.integration_utils import TensorBoardCallback, WandbCallback
 
 from ..core.config import PATHS, Config
 from ..core.machine import process_rank
