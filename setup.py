@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 ini = ConfigParser(delimiters=["="])
 ini.read("settings.ini", encoding="utf-8")
 cfg = ini["DEFAULT"]
-names = "offline", "openvino", "onnx", "serve", "learn", "dev"
+names = "offline", "openvino", "onnx", "serve", "tensorboard", "wandb", "learn", "dev"
 extras = {name: cfg[f"{name}_requirements"].split() for name in names}
 
 setup(

@@ -18,6 +18,7 @@ from newsclf.core.config import (
     SETTINGS,
     Config,
     UserError,
+    check_tracker,
     make_config,
     typed_options,
 )
@@ -107,6 +108,7 @@ def train(
 ):
     "Train, evaluate and save a classifier; without options, on the bundled sample."
     cfg, shown = _run_settings(preset, config, out, run, settings)
+    check_tracker(cfg.track)
     texts = shown if texts is None else texts
     with open_screen(verbose) as say:
         from newsclf.run.job import run_job

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CHAPTER_STEPS', 'SETTINGS', 'PATHS', 'READING', 'printable', 'UserError', 'Stopped', 'nearest', 'Setting', 'Config',
-           'check_value', 'make_config', 'typed_options']
+           'check_value', 'check_tracker', 'make_config', 'typed_options']
 
 # %% ../../nbs/0_core/00_config.ipynb #0da25266
 import difflib
@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -69,7 +70,12 @@ def nearest(
     return f"Did you mean {close[0]!r}?" if close else f"Choose from {', '.join(sorted(words))}"
 
 # %% ../../nbs/0_core/00_config.ipynb #8a7f9e46
-_QUIET = dict(HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="true")
+_QUIET = dict(
+    HF_HUB_DISABLE_TELEMETRY="1",
+    DO_NOT_TRACK="1",
+    WANDB_ERROR_REPORTING="false",
+    TOKENIZERS_PARALLELISM="true",
+)
 
 for _name, _value in _QUIET.items():
     os.environ.setdefault(_name, _value)
@@ -288,6 +294,9 @@ class Config(_Hardware):
         "bf16 on a CPU without support for it, or --resume with other settings")
     save_steps: int = _setting(
         "output", 500, "Steps between checkpoints; 0: no checkpoints", span=(0, 10**9))
+    track: str = _setting(
+        "output", "", choices=("", "tensorboard", "wandb"), shown="none",
+        help="Also log for tensorboard or wandb, in the run folder, offline")
     trainer: dict = field(default_factory=dict) # Any other field of TrainingArguments
 
 # %% ../../nbs/0_core/00_config.ipynb #9f93373c
@@ -325,7 +334,7 @@ def _check_bounds(
     "Raise `UserError` for a value that is not a choice or is out of range"
     name = _written(setting.name, where)
     if setting.choices and value not in setting.choices:
-        choices = ", ".join(setting.choices)
+        choices = ", ".join(filter(None, setting.choices))
         raise UserError(f"{name} must be one of {choices} (got {value!r})", where=where)
     if setting.span:
         low, high = setting.span
@@ -349,6 +358,15 @@ def check_value(
     if name in SETTINGS:
         _check_bounds(SETTINGS[name], value, where)
     return kind(value)
+
+# %% ../../nbs/0_core/00_config.ipynb #c9fea098
+def check_tracker(
+    name:str, # tensorboard or wandb; empty for none
+):
+    "Raise `UserError` unless the library of a tracker is installed"
+    if name and not find_spec(name):
+        do = f"Type: pip install -c constraints.txt -e '.[{name}]'"
+        raise UserError(f"{name} is not installed", do=do)
 
 # %% ../../nbs/0_core/00_config.ipynb #fdd16043
 def _check_names(

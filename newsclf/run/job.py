@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ..core.config import Config
+from ..core.config import Config, check_tracker
 from ..core.machine import one_heap
 from ..core.provenance import Clock, circumstances, utc_now
 from .dataset import load_rows
@@ -27,6 +27,7 @@ def run_job(
 )->Path: # The run folder
     "Train, evaluate and save a news classifier"
     one_heap()
+    check_tracker(cfg.track)
     started, clock, say = utc_now(), Clock(), first_process(say)
     place = choose_folder(out, resume)
     if done := place.finished:

@@ -18,7 +18,7 @@ from .promotion import split_names
 from .runs import is_finished
 
 # %% ../../nbs/6_run/22_like.ipynb #20c15007
-_MACHINE = ("device", "precision", "threads", "force", "save_steps")
+_MACHINE = ("device", "precision", "threads", "force", "save_steps", "track")
 
 def settings_of(
     run:Path, # A finished run

@@ -105,7 +105,7 @@ def hold_folder(
         yield folder
 
 # %% ../../nbs/6_run/14_resuming.ipynb #c9155caa
-_MACHINE = {"device", "precision", "threads", "force", "save_steps"} # May differ
+_MACHINE = {"device", "precision", "threads", "force", "save_steps", "track"} # May differ
 
 # %% ../../nbs/6_run/14_resuming.ipynb #67846b05
 def _change_words(

@@ -20,7 +20,7 @@ from pathlib import Path
 from ..core.config import UserError
 from ..core.machine import process_rank
 from ..core.rows import ROW, as_row, cut_text, interval_words
-from ..core.storage import CARD, LOCK, atomic_path, is_owned, list_files, save_json
+from ..core.storage import CARD, LOCK, TRACKING, atomic_path, is_owned, list_files, save_json
 from ..core.values import Estimate, as_json, from_json
 from .promotion import read_promoted
 
@@ -209,7 +209,7 @@ def clear_unfinished(
     "Remove what a killed run wrote after its last checkpoint"
     again = ["model", "quarantine.jsonl"]
     if keep is None or keep.begin is None:
-        again.append("history.jsonl")
+        again += ["history.jsonl", TRACKING]
     for path in [*out.glob(".*.tmp"), *(out / name for name in again)]:
         if path.is_dir():
             shutil.rmtree(path)

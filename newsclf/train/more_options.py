@@ -54,12 +54,13 @@ _OWNED = {name: name for name in _ALIKE} | dict(
     lr_scheduler_type="schedule",
     warmup_steps="warmup",
     label_smoothing_factor="label_smoothing",
+    report_to="track",
 )
 
 # %% ../../nbs/3_train/10_more_options.ipynb #b5f2c969
 _CLOSED = (
     *("save_", "push_to_hub", "hub_", "resume_from_checkpoint", "load_best_model_at_end"),
-    *("enable_jit_checkpoint", "do_", "report_to", "local_rank", "remove_unused_columns"),
+    *("enable_jit_checkpoint", "do_", "local_rank", "remove_unused_columns"),
     *("label_names", "length_column_name", "disable_tqdm", "run_name", "project", "trackio_"),
     *("deepspeed", "fsdp", "parallelism_config", "accelerator_config", "batch_eval_metrics"),
     *("auto_find_batch_size", "ignore_data_skip", "restore_callback", "train_sampling_strategy"),

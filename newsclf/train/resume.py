@@ -51,7 +51,8 @@ from .trainer import FastTrainer
 _ELSEWHERE = {
     *("data", "text", "label", "time", "encoding", "delimiter", "data_revision"),
     *("model", "revision", "device", "precision", "threads"),
-    *("force", "save_steps", "file_precision", "file_confidence", "teacher", "unlabelled"),
+    *("force", "save_steps", "track", "file_precision", "file_confidence"),
+    *("teacher", "unlabelled"),
 }
 _LIBRARIES = ("newsclf", "torch", "transformers", "accelerate", "tokenizers", "numpy")
 

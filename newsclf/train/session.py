@@ -30,6 +30,7 @@ from .history import HISTORY, Best, KeepBest, set_callbacks
 from .more_options import Training
 from .resume import Keeper, ResumableTrainer, resume_rest, stop_asked
 from .time_limit import TimeLimit
+from .tracking import tracked
 from .trainer import FastTrainer
 
 # %% ../../nbs/3_train/22_session.ipynb #ac9a9cc1
@@ -217,9 +218,11 @@ def run_session(
     trainer:FastTrainer, # From `make_trainer`
 ):
     "Train to the end, or until a stop is requested"
-    rows = session.training.cfg.batch_size // session.parts
-    with _memory_said(rows, session.lengths.max()):
-        _run(trainer, session.keep)
+    training, keep = session.training, session.keep
+    rows = training.cfg.batch_size // session.parts
+    begin = keep.begin.state.step if keep and keep.begin else 0
+    with _memory_said(rows, session.lengths.max()), tracked(trainer, training, begin):
+        _run(trainer, keep)
     session.steps = trainer.state.global_step
 
 # %% ../../nbs/3_train/22_session.ipynb #8f02002e
