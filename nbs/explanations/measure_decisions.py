@@ -82,13 +82,13 @@ def main():
     with Path(given.test).open(encoding="utf-8", newline="") as file:
         read = [(int(row[0]) - 1, " ".join(row[1:])) for row in csv.reader(file)][: given.rows]
     texts, names = [text for _, text in read], Predictor(given.run).names
+    stated = read_metrics(given.run).tested.filing
     ways = dict(file=by_file(given.run, texts), service=by_service(given.run, texts))
     ways |= {f"export {Path(e).name}": by_python(e, texts) for e in given.exports}
     first = by_python(given.run, texts)
     filed = [(label, truth) for (label, decision, _), (truth, _) in zip(first, read, strict=True)
              if decision == "auto"]
     right = sum(label == names[truth] for label, truth in filed)
-    stated = read_metrics(given.run).tested.test.filing
     found = circumstances() | dict(
         units=processor_units(),
         rows=len(first),

@@ -92,9 +92,13 @@ def new_linear(
     names:list[str], # Class names in label order
 )->LinearForSequenceClassification: # In eval mode
     "Make a linear model that has learned nothing yet"
-    known = dict(id2label=dict(enumerate(names)), label2id={n: i for i, n in enumerate(names)})
-    sizes = dict(vocab_size=len(tokenizer), buckets=_buckets(len(tokenizer), len(names)))
-    model = LinearForSequenceClassification(LinearConfig(**sizes, **known))
+    config = LinearConfig(
+        vocab_size=len(tokenizer),
+        buckets=_buckets(len(tokenizer), len(names)),
+        id2label=dict(enumerate(names)),
+        label2id={name: i for i, name in enumerate(names)},
+    )
+    model = LinearForSequenceClassification(config)
     for p in model.parameters():
         nn.init.zeros_(p)
     return model.eval()

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -294,11 +295,11 @@ def fit_rows(
     tokens:dict, # From `tokenize_rows`
 )->dict: # As from `train_rows`
     "Fit a linear model, and say what was done"
-    rows, cfg = tokens["train"], job.cfg
+    rows, cfg, model = tokens["train"], job.cfg, cast(LinearForSequenceClassification, job.model)
     labels = np.asarray(rows["label"][:])
     weights = class_weights(cfg.class_weights, job.news.names, labels)
     ids = rows.with_format("numpy")["input_ids"][:]
-    found = fit_linear(job.model, ids, labels, job.tokenizer.all_special_ids, weights, cfg.seed)
+    found = fit_linear(model, ids, labels, job.tokenizer.all_special_ids, weights, cfg.seed)
     told = f"{found.features:,} tokens and pairs in {found.steps} passes, {found.seconds:.1f} s"
     job.say(Event(f"training: {told}", Note("training", told)))
     return asdict(found)

@@ -9,6 +9,7 @@ __all__ = ['HEEDED', 'count_features', 'inverse_frequencies', 'weighed_rows', 'L
 import time
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,8 @@ def count_features(
 )->csr_matrix: # (texts, vocabulary + buckets) float32
     "Count tokens and pairs in each text"
     starts = range(0, len(rows), _ROWS)
-    return vstack([_portion_counts(rows[at : at + _ROWS], known, buckets) for at in starts], "csr")
+    parts = [_portion_counts(rows[at : at + _ROWS], known, buckets) for at in starts]
+    return csr_matrix(vstack(parts, "csr"))
 
 # %% ../../nbs/3_train/23_regression.ipynb #5f7ba761
 _MANY = 5000 # Texts
@@ -55,7 +57,7 @@ def inverse_frequencies(
     vocabulary:int, # Number of tokens
 )->np.ndarray: # (places,) float32; 0 for what does not count
     "Compute the idf of tokens and pairs"
-    texts, places = counts.shape
+    texts, places = counts.get_shape()
     found = np.bincount(counts.indices, minlength=places)
     least = np.ones(places)
     least[vocabulary:] += texts > _MANY
@@ -87,10 +89,10 @@ def _regression(
     "Fit a logistic regression"
     own = None if weights is None else (weights / weights.mean()).numpy()[labels]
     passes = max(_PASSES, _UPDATES // len(labels))
-    how = dict(C=_C, solver="saga", tol=1e-3, max_iter=passes, random_state=seed)
+    how:dict[str, Any] = dict(solver="saga", tol=1e-3, max_iter=passes, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning) # the last passes change few labels
-        return LogisticRegression(**how).fit(x, labels, own)
+        return LogisticRegression(C=_C, **how).fit(x, labels, own)
 
 # %% ../../nbs/3_train/23_regression.ipynb #4670bd9d
 _ABSENT = -10.0 # Bias of a class without training rows

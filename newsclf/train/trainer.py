@@ -7,6 +7,7 @@ __all__ = ['FastTrainer']
 
 # %% ../../nbs/3_train/16_trainer.ipynb #9396a77e
 from functools import partial
+from typing import Any
 
 import torch
 from transformers import Trainer
@@ -80,7 +81,8 @@ class FastTrainer(Trainer):
     def _set_signature_columns_if_needed(self):
         if self._signature_columns is None:
             super()._set_signature_columns_if_needed()
-            self._signature_columns.append("teacher") # a column for the loss, not for the model
+            columns:Any = self._signature_columns
+            columns.append("teacher") # for the loss, not for the model
 
     def compute_loss(self, model, inputs, *args, **kwargs):
         plain, teacher = self.compute_loss_func, inputs.pop("teacher", None)
