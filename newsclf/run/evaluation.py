@@ -7,7 +7,6 @@ __all__ = ['Extras', 'evaluate_folder', 'format_evaluation']
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #af8ec291
 from dataclasses import astuple, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
@@ -53,6 +52,7 @@ from ..data.tables import DELIMITERS, table_format
 from ..evaluate.figures import SeenScore
 from ..evaluate.holdout import Looks, format_looks, record_look
 from ..evaluate.metrics import Score
+from ..predict.opening import model_name
 from ..predict.pipeline import compare_with_pipeline
 from ..predict.predictor import Predictor
 from .predictions import Evaluation, test_report
@@ -142,13 +142,6 @@ class Extras:
     report:object=None # New HTML file for the report
     texts:bool=True # Show articles?
 
-# %% ../../nbs/6_run/20_evaluation.ipynb #c3e42ebf
-def _model_name(
-    folder:Path, # Of a saved classifier
-)->str:
-    "Name of a model: that of its run, if it has one"
-    return folder.parent.name if folder.name == "model" else folder.name
-
 # %% ../../nbs/6_run/20_evaluation.ipynb #5bb1d274
 def _write_report(
     predictor, # The model
@@ -161,7 +154,7 @@ def _write_report(
     source, articles = test.part.name, None
     if extras.texts:
         articles = report_articles(predictor, test.rows, proba, source)
-    test_report(extras.report, found, source, _model_name(predictor.folder), articles)
+    test_report(extras.report, found, source, model_name(predictor.folder), articles)
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #db9e2e12
 def _count_look(

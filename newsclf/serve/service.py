@@ -17,7 +17,7 @@ from ..core.config import UserError
 from ..model.own_part import HEADLINE
 from ..predict.decisions import Decision, decide_rows
 from ..predict.explain import WordEffect, occlude, speaking
-from ..predict.opening import model_digest
+from ..predict.opening import model_digest, model_name
 from ..predict.predictor import Predictor
 from .batches import Batcher
 from .requests import Question
@@ -67,9 +67,7 @@ class Service:
 
     @property
     def named(self)->dict[str, str]: # For answers
-        source = self.clf.source
-        name = source.parent.name if source.name == "model" else source.name
-        return dict(name=name, sha256=self.sha256)
+        return dict(name=model_name(self.clf.source), sha256=self.sha256)
 
     def again(self)->"Service": # As it is in its folder now
         return Service(self.path, **self.manner)
