@@ -44,7 +44,7 @@ from ..data.duplicates import copy_groups
 from ..data.news import load_news
 from ..data.tokens import encode_texts
 from ..model.folders import open_folder
-from ..model.linear import LinearConfig
+from ..model.linear import LINEAR_TYPE
 from ..model.precision import error_bound
 from ..model.saved import load_classifier
 from ..model.tokenizers import load_tokenizer
@@ -227,7 +227,7 @@ def export_run(
     if not (run / "manifest.json").is_file():
         raise UserError("not a finished run", where=str(run), do="Choose one from: newsclf runs")
     base = model_folder(run)
-    if open_folder(base).config["model_type"] == LinearConfig.model_type:
+    if open_folder(base).config["model_type"] == LINEAR_TYPE:
         found = "a linear model needs no export: it is as fast as one"
         raise UserError(found, where=str(run), do="Use the run itself")
     precision = _choose_export(to, precision)
