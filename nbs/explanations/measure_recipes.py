@@ -352,7 +352,7 @@ def main():
     parser.add_argument("--model", default="minilm", help="encoder [minilm]")
     parser.add_argument("--list", action="store_true", help="list the recipes")
     parser.add_argument("--report", action="store_true", help="write figures/recipes.json")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.list:
         print("\n".join(f"{name:<20}{r.says}" for name, r in RECIPES.items()))
         return
