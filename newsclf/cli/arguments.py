@@ -153,6 +153,7 @@ _BY_NAME:dict[str, Callable] = {
     "delimiter": lambda mark: input_file("table.csv", delimiter=mark),
     "class_weights": _check_weights, "threads": check_threads,
     "time_limit": lambda typed: read_duration(typed, "--time-limit"),
+    "budget": lambda typed: read_duration(typed, "--budget"),
     "run": _check_run, "like": _check_run, "path": _check_run, "a": _check_side, "b": _check_side,
     "teacher": _check_teachers, "unlabelled": _check_texts,
     "report": new_file, "write": new_file, "quarantine": new_file,

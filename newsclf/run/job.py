@@ -6,6 +6,7 @@
 __all__ = ['run_job']
 
 # %% ../../nbs/6_run/00_job.ipynb #1a03c4c2
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from ..core.config import Config, check_tracker
 from ..core.machine import one_heap
 from ..core.provenance import Clock, circumstances, utc_now
-from .dataset import load_rows
+from .dataset import draw_rows, load_rows
 from .resuming import already_finished, choose_folder, first_process, hold_folder
 
 # %% ../../nbs/6_run/00_job.ipynb #383250e4
@@ -24,28 +25,37 @@ def run_job(
     say:Callable=print, # Takes lines for the user
     resume:bool=False, # Continue a run that was interrupted?
     texts:bool=True, # May the report show articles?
+    began:float|None=None, # When a budget began, by `time.perf_counter`; None for now
 )->Path: # The run folder
     "Train, evaluate and save a news classifier"
     one_heap()
     check_tracker(cfg.track)
-    started, clock, say = utc_now(), Clock(), first_process(say)
+    started, clock, say, plan = utc_now(), Clock(), first_process(say), None
+    began = time.perf_counter() if began is None else began
     place = choose_folder(out, resume)
     if done := place.finished:
         return already_finished(cfg, done, say)
     with clock("prepare"):
         news = load_rows(cfg, say)
         # not before the data are read: these need torch
-        from newsclf.run import course, outcome, steps
+        from newsclf.run import budget, course, outcome, steps
 
+        if cfg.budget:
+            cfg, plan = budget.plan_run(cfg, news, began, say)
+            news = draw_rows(news, cfg.train_rows, cfg.seed)
         job = steps.prepare(cfg, news, say)
     course.need_room(job, place.where)
     with hold_folder(place, cfg, texts, say) as folder:
         if done := place.finished: # by another process, meanwhile
             return already_finished(cfg, done, say)
         job = replace(job, out=folder)
+        plan = budget.kept_plan(folder, plan)
         trained = course.train_run(job, clock, resume)
         if place.rank:
             return folder
         result = course.finish(job, trained, clock, circumstances(command, started), texts)
+    if plan:
+        took, accuracy = time.perf_counter() - began, result.metrics.tested.test.accuracy
+        say(budget.spent_words(plan, took, accuracy))
     say(outcome.closing_words(result, folder, clock.seconds))
     return folder
