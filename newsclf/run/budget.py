@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['RECIPE', 'PLAN_FILE', 'LinearTrial', 'try_linear', 'Pilot', 'run_pilot', 'Sizes', 'Plan', 'choose_plan', 'plan_words',
-           'spent_words', 'check_budget', 'plan_run', 'kept_plan']
+           'forecast_words', 'time_words', 'check_budget', 'plan_run', 'kept_plan', 'forecast_notes']
 
-# %% ../../nbs/6_run/06_budget.ipynb #a7b0b189
+# %% ../../nbs/6_run/06_budget.ipynb #6e7eb8ba
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,7 +18,14 @@ from datasets import DatasetDict, concatenate_datasets
 from ..core.config import Config, UserError
 from ..core.durations import clock_time, read_duration
 from ..core.events import Event, Note
-from ..core.machine import choose_device, choose_precision, set_seed, set_threads, silent
+from newsclf.core.machine import (
+    choose_device,
+    choose_precision,
+    process_rank,
+    set_seed,
+    set_threads,
+    silent,
+)
 from ..core.storage import read_sealed_json, scratch_folder, sealed_json, write_text
 from ..core.values import Estimate, as_json, from_json
 from ..data.linear import linear_baseline, out_of_fold, text_features
@@ -135,8 +142,11 @@ def run_pilot(
     pace = training.cfg.batch_size / step
     return Pilot(pace, answer, seen if result.steps >= steps else None)
 
-# %% ../../nbs/6_run/06_budget.ipynb #e4e8775a
-_AROUND = 35 # Seconds for loading, saving and the report: measured on two slow cores
+# %% ../../nbs/6_run/06_budget.ipynb #17266617
+_TRIAL = 0.4 # Seconds of the linear trial for 1,000 rows, where the next three were measured
+_ALWAYS = 18.0 # Seconds around any training: saving, drawing, a report
+_SEARCH = 0.4 # And for 1,000 training rows: near-duplicates, frequent words, digests
+_LINEAR = 0.6 # Of fitting a linear model, for 1,000 training rows
 _HALF = 2000 # The check in bfloat16 takes as long as so many rows in float32, where it is emulated
 
 @dataclass(frozen=True)
@@ -152,19 +162,30 @@ def _sizes(
 )->Sizes:
     return Sizes(**{part: len(rows) for part, rows in news.parts.items()})
 
-def _afterwards(
+def _slower(
+    linear:LinearTrial, # Tells the pace
+)->float: # 1 for the machine of the constants above
+    "Tell how much longer than there everything takes here"
+    return min(4.0, max(0.5, linear.seconds / (_TRIAL * linear.seen.rows / 1000)))
+
+def _around(
+    rows:int, # That are learned
+    linear:LinearTrial, # Tells the pace
+)->float: # Seconds
+    "Estimate what every training has around it"
+    return _slower(linear) * (_ALWAYS + _SEARCH * rows / 1000)
+
+def _asked(
     sizes:Sizes, # Of the data
     pilot:Pilot, # Tells the pace
-    linear:LinearTrial, # Likewise
 )->float: # Seconds
-    "Estimate what follows a training: calibration, test, linear baseline, report"
-    asked = 2 * sizes.validation + sizes.calibration + sizes.test + _HALF
-    again = linear.seconds * sizes.train / linear.seen.rows
-    return _AROUND + asked / pilot.answer + again
+    "Estimate how long calibration, test and the check in bfloat16 take an encoder"
+    return (2 * sizes.validation + sizes.calibration + sizes.test + _HALF) / pilot.answer
 
-# %% ../../nbs/6_run/06_budget.ipynb #cde7ac3e
+# %% ../../nbs/6_run/06_budget.ipynb #55941578
 _EPOCHS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 _PLANNED = 0.95 # Of the time: the rest is for what takes longer than expected
+_FEWEST = 200 # Training rows
 
 @dataclass(frozen=True)
 class Plan:
@@ -185,34 +206,35 @@ def _linear_plan(
     sizes:Sizes, # Of the data
     linear:LinearTrial, # From `try_linear`
 )->Plan:
-    "Plan the linear model"
-    found = linear_errors(linear.seen, sizes.train)
-    took = spent + _AROUND + 2 * linear.seconds * sizes.train / linear.seen.rows
-    ends = (1 - found.high, 1 - found.low)
-    what = (sizes.train, sizes.train, 1.0, 1 - found.value, ends)
-    return Plan(budget, "linear", *what, seconds=took, limit=0.0, enough=False)
+    "Plan the linear model, on as many rows as there is time for"
+    slower, left = _slower(linear), _PLANNED * budget - spent
+    fit = (left / slower - _ALWAYS) / (_SEARCH + _LINEAR)
+    rows = min(sizes.train, max(_FEWEST, int(1000 * fit)))
+    found = linear_errors(linear.seen, rows)
+    took = spent + _around(rows, linear) + slower * _LINEAR * rows / 1000
+    what = (rows, sizes.train, 1.0, 1 - found.value, (1 - found.high, 1 - found.low), took)
+    return Plan(budget, "linear", *what, limit=0.0, enough=False)
 
-def _encoder_plans(
+def _encoder_plan(
     cfg:Config, # Names the encoder
     budget:float, spent:float, # Seconds: for everything; until now
     sizes:Sizes, # Of the data
     linear:LinearTrial, pilot:Pilot, # What the trials have shown
-)->list[Plan]: # None where the time is too short
-    "Plan a training for each number of epochs"
-    after, plans = _afterwards(sizes, pilot, linear), []
-    left = _PLANNED * budget - spent - after
-    for epochs in _EPOCHS:
-        evaluated = epochs * sizes.validation / pilot.answer
-        rows = min(sizes.train, int((left - evaluated) * pilot.train / epochs))
-        if rows < min(200, sizes.train):
-            continue
-        found = encoder_errors(linear.seen, rows, epochs, pilot.seen)
-        ends, training = (1 - found.high, 1 - found.low), evaluated + epochs * rows / pilot.train
-        most = budget - spent - after # of which a twentieth is spare
-        took = spent + after + training
-        what = (rows, sizes.train, epochs, 1 - found.value, ends, took, most, took < 0.8 * budget)
-        plans.append(Plan(budget, cfg.model, *what))
-    return plans
+    epochs:float,
+)->Plan|None: # None where the time is too short
+    "Plan a training of so many epochs, on as many rows as there is time for"
+    asked, epoch = _asked(sizes, pilot), sizes.validation / pilot.answer
+    a_row = epochs / pilot.train + _slower(linear) * _SEARCH / 1000
+    left = _PLANNED * budget - spent - asked - _around(0, linear) - epochs * epoch
+    rows = min(sizes.train, int(left / a_row))
+    if rows < min(_FEWEST, sizes.train):
+        return None
+    found = encoder_errors(linear.seen, rows, epochs, pilot.seen)
+    after = asked + _around(rows, linear)
+    took = spent + after + epochs * (epoch + rows / pilot.train)
+    what = (rows, sizes.train, epochs, 1 - found.value, (1 - found.high, 1 - found.low), took)
+    most = budget - spent - after # of which a twentieth is spare
+    return Plan(budget, cfg.model, *what, limit=most, enough=took < 0.8 * budget)
 
 def choose_plan(
     cfg:Config, # Names the encoder
@@ -223,10 +245,11 @@ def choose_plan(
     "Choose what is expected to be right most often"
     plans = [_linear_plan(budget, spent, sizes, linear)]
     if pilot:
-        plans += _encoder_plans(cfg, budget, spent, sizes, linear, pilot)
+        what = (cfg, budget, spent, sizes, linear, pilot)
+        plans += [plan for n in _EPOCHS if (plan := _encoder_plan(*what, epochs=n))]
     return max(plans, key=lambda plan: (plan.accuracy, -plan.seconds))
 
-# %% ../../nbs/6_run/06_budget.ipynb #6e04fcf9
+# %% ../../nbs/6_run/06_budget.ipynb #074f3f82
 def _percent(value:float)->str: return f"{100 * value:.1f}%"
 
 def plan_words(
@@ -236,55 +259,89 @@ def plan_words(
     "Say what will be done, what it should reach, and when it should be done"
     low, high = map(_percent, plan.interval_80)
     expected = f"{_percent(plan.accuracy)} on articles like these (80% interval {low} to {high})"
+    rows = f"all {plan.of:,} rows" if plan.rows == plan.of else f"{plan.rows:,} of {plan.of:,} rows"
     if plan.model == "linear":
         why = "it is expected to do best in this time" if pilot else "there is no time for more"
-        return [f"a linear model on {plan.rows:,} rows: {why}; expected: {expected}"]
-    rows = f"all {plan.of:,} rows" if plan.rows == plan.of else f"{plan.rows:,} of {plan.of:,} rows"
+        return [f"a linear model on {rows}: {why}; expected: {expected}"]
     epochs = f"{plan.epochs:g} epoch{'s' * (plan.epochs != 1)}"
     told = f"{plan.model}, {epochs} of {rows}, at {pilot.train:.0f} rows a second; "
     done = f"done in {clock_time(plan.seconds)} of {clock_time(plan.budget)}"
     more = ["no recipe that was tried can use more time"] * plan.enough
     return [f"{told}expected: {expected}, {done}", *more]
 
-# %% ../../nbs/6_run/06_budget.ipynb #513ba883
-def spent_words(
+# %% ../../nbs/6_run/06_budget.ipynb #cecc7fca
+def forecast_words(
     plan:Plan, # From `choose_plan`
-    seconds:float, # That everything took
     accuracy:Estimate, # On the test rows
-)->Event:
-    "Say how wrong the plan was"
+)->str:
+    "Say how wrong the forecast was"
     low, high = plan.interval_80
     inside = "within" if low <= accuracy.value <= high else "outside"
-    took = f"{clock_time(seconds)} of {clock_time(plan.budget)}, {clock_time(plan.seconds)} planned"
-    found = f"{_percent(accuracy.value)} of the test are right, {inside} the forecast of "
-    line = f"{took}; {found}{_percent(low)} to {_percent(high)}"
+    off = 100 * (accuracy.value - plan.accuracy)
+    ends = f"{_percent(low)} to {_percent(high)}"
+    came = f"{_percent(accuracy.value)} came, {off:+.1f} points, {inside} the interval"
+    return f"forecast before training: {_percent(plan.accuracy)} (80% interval {ends}); {came}"
+
+# %% ../../nbs/6_run/06_budget.ipynb #2aa689fe
+def time_words(
+    plan:Plan, # From `choose_plan`
+    seconds:float, # That everything took
+)->Event:
+    "Say how long it took"
+    took, of, planned = map(clock_time, (seconds, plan.budget, plan.seconds))
+    line = f"{took} of {of}; {planned} planned"
     return Event(f"budget: {line}", Note("budget", line))
 
-# %% ../../nbs/6_run/06_budget.ipynb #65ef4540
+# %% ../../nbs/6_run/06_budget.ipynb #5d6b36e4
 RECIPE = dict(learning_rate=1e-4) # See the tutorial on recipes
 _ITS_OWN = ("epochs", "train_rows", "time_limit")
+
+def _conflicts(
+    cfg:Config, # With a budget
+)->list[tuple[str, str]]: # What is found; what to do
+    "Find what does not go together with a budget"
+    usual, out = Config(), []
+    for name in _ITS_OWN:
+        if getattr(cfg, name) != getattr(usual, name):
+            flag = "--" + name.replace("_", "-")
+            out.append((f"--budget chooses {flag} itself, and it is set", f"Leave out {flag}"))
+    if cfg.trainer.get("max_steps", 0) > 0:
+        out.append(("--budget chooses the steps itself, and max_steps is set", "Leave it out"))
+    if cfg.model == "linear":
+        out.append(("--budget chooses between a linear model and an encoder", "Name no model"))
+    if cfg.teacher:
+        out.append(("--budget does not plan a distillation", "Give --time-limit in its place"))
+    if process_rank()[1] > 1:
+        out.append(("--budget plans for one process, and there are several", "Start one"))
+    return out
 
 def check_budget(
     cfg:Config, # With a budget
 )->float: # Seconds
     "Read the budget; `UserError` beside a setting that it decides"
-    seconds, usual = read_duration(cfg.budget, "--budget"), Config()
-    for name in _ITS_OWN:
-        if getattr(cfg, name) != getattr(usual, name):
-            flag = "--" + name.replace("_", "-")
-            raise UserError(f"--budget and {flag} do not go together", do=f"Leave out {flag}")
+    seconds = read_duration(cfg.budget, "--budget")
+    for found, do in _conflicts(cfg):
+        raise UserError(found, do=do)
     return seconds
+
+# %% ../../nbs/6_run/06_budget.ipynb #e8a1b341
+def _with_recipe(
+    cfg:Config, # With a budget
+)->Config:
+    "Set what the recipe says, where nothing else was asked for"
+    usual = Config()
+    return replace(cfg, **{k: v for k, v in RECIPE.items() if getattr(cfg, k) == getattr(usual, k)})
 
 def _planned(
     cfg:Config, # With a budget
     plan:Plan, # From `choose_plan`
 )->Config: # With what the plan says
     "Make the configuration of a plan"
-    if plan.model == "linear":
-        return replace(cfg, budget="", model="linear")
     rows = 0 if plan.rows == plan.of else plan.rows
+    if plan.model == "linear":
+        return replace(cfg, budget="", model="linear", train_rows=rows)
     own = dict(budget="", train_rows=rows, epochs=plan.epochs, time_limit=f"{plan.limit:.0f}s")
-    return replace(cfg, **own, **RECIPE)
+    return replace(_with_recipe(cfg), **own)
 
 def plan_run(
     cfg:Config, # With a budget
@@ -297,7 +354,7 @@ def plan_run(
     linear, pilot = try_linear(news, cfg.seed), None
     spent = time.perf_counter() - began
     if budget - spent > 40: # else there is no time to try anything
-        pilot = run_pilot(cfg, news, 0.08 * budget)
+        pilot = run_pilot(_with_recipe(cfg), news, 0.08 * budget)
         spent = time.perf_counter() - began
     plan = choose_plan(cfg, budget, spent, _sizes(news), linear, pilot)
     for line in plan_words(plan, pilot):
@@ -316,3 +373,12 @@ def kept_plan(
     if plan:
         write_text(path, sealed_json(as_json(plan)))
     return plan or (from_json(Plan, read_sealed_json(path)) if path.exists() else None)
+
+# %% ../../nbs/6_run/06_budget.ipynb #b5fe1766
+def forecast_notes(
+    out:Path, # The run folder
+    accuracy:Estimate, # On the test rows
+)->list[str]: # Empty for a run without a budget
+    "Say how wrong the forecast of a run was"
+    found = kept_plan(out)
+    return [forecast_words(found, accuracy)] if found else []

@@ -55,7 +55,6 @@ def run_job(
             return folder
         result = course.finish(job, trained, clock, circumstances(command, started), texts)
     if plan:
-        took, accuracy = time.perf_counter() - began, result.metrics.tested.test.accuracy
-        say(budget.spent_words(plan, took, accuracy))
+        say(budget.time_words(plan, time.perf_counter() - began))
     say(outcome.closing_words(result, folder, clock.seconds))
     return folder

@@ -40,6 +40,7 @@ from ..evaluate.manifest import Manifest
 from ..evaluate.metrics import format_report, score
 from ..evaluate.pictures import draw_confusion
 from ..evaluate.report import ReportInput, report_page
+from .budget import forecast_notes
 from .steps import Job, read_history
 from .teacher import beside_teacher, count_teachers, teacher_words
 
@@ -121,7 +122,7 @@ def evaluate_run(
     copies, notes = _search_copies(news)
     near, seen = copies and copies.copied, read_seen(predictor.folder)
     tested = test_figures(proba, test, names, calibration, near, seen)
-    tested.test.notes.extend(notes)
+    tested.test.notes.extend([*notes, *forecast_notes(job.out, tested.test.accuracy)])
     metrics = Metrics(
         validation=validation,
         calibration=calibration,
