@@ -166,6 +166,22 @@ def mean_pooled(model):
     return model
 
 
+@torch.no_grad()
+def mean_layer(model):
+    "One more layer, whose attention begins as a mean of all states: a plain BERT, pooled"
+    layer = type(model.bert.encoder.layer[0])(model.config)
+    for module in layer.modules():
+        model._init_weights(module)
+    attention = layer.attention.self
+    attention.key.weight.zero_() # all tokens count the same
+    attention.value.weight.copy_(8 * torch.eye(model.config.hidden_size)) # [CLS] counts little
+    layer.attention.output.dense.weight.copy_(torch.eye(model.config.hidden_size))
+    layer.output.dense.weight.zero_() # nothing is added to it yet
+    model.bert.encoder.layer.append(layer)
+    model.config.num_hidden_layers += 1
+    return model
+
+
 def frozen(layers: int) -> Callable:
     "Embeddings and the lower layers stay as they are"
 
@@ -175,6 +191,17 @@ def frozen(layers: int) -> Callable:
         return model
 
     return freeze
+
+
+def lowest(layers: int) -> Callable:
+    "Only the lower layers of the encoder"
+
+    def cut(model):
+        del model.bert.encoder.layer[layers:]
+        model.config.num_hidden_layers = layers
+        return model
+
+    return cut
 
 
 def without_contradictions(rows):
@@ -241,9 +268,12 @@ RECIPES = {
     "no-dropout": Recipe("no dropout", dict(dropout=0.0)),
     "mean": Recipe("mean of all states in place of [CLS]", model=mean_pooled),
     "mean-1e-4": Recipe("mean of all states, learning rate 1e-4", lr(1e-4), model=mean_pooled),
+    "mean-layer": Recipe("one more layer that begins as that mean, 1e-4", lr(1e-4), model=mean_layer),
     "separator": Recipe("title [SEP] description", text=apart),
     "frozen-embeddings": Recipe("embeddings frozen", model=frozen(0)),
     "frozen-3": Recipe("embeddings and three layers frozen, 1e-4", lr(1e-4), model=frozen(3)),
+    "four-layers": Recipe("the lower four layers only, 1e-4", lr(1e-4), model=lowest(4)),
+    "cut-40": Recipe("texts cut after 40 tokens, 1e-4", lr(1e-4, max_length=40)),
     "layer-decay": Recipe("learning rate x 0.9 a layer down, 1e-4", lr(1e-4), kind=LayerDecay),
     "r-drop": Recipe("R-Drop, weight 0.5", kind=RDrop),
     "average": Recipe("moving average of the weights, constant rate",
