@@ -2468,6 +2468,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'newsclf.run.outcome._difference_words': ( '6_run/outcome.html#_difference_words',
                                                                                 'newsclf/run/outcome.py'),
                                      'newsclf.run.outcome._filing_words': ('6_run/outcome.html#_filing_words', 'newsclf/run/outcome.py'),
+                                     'newsclf.run.outcome._linear_beside': ('6_run/outcome.html#_linear_beside', 'newsclf/run/outcome.py'),
                                      'newsclf.run.outcome._linear_words': ('6_run/outcome.html#_linear_words', 'newsclf/run/outcome.py'),
                                      'newsclf.run.outcome._next_command': ('6_run/outcome.html#_next_command', 'newsclf/run/outcome.py'),
                                      'newsclf.run.outcome._quick_audit': ('6_run/outcome.html#_quick_audit', 'newsclf/run/outcome.py'),
