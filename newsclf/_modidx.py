@@ -2043,6 +2043,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                       'newsclf/predict/light_tokenizer.py')},
             'newsclf.predict.opening': { 'newsclf.predict.opening.OpenClassifier': ( '5_predict/opening.html#openclassifier',
                                                                                      'newsclf/predict/opening.py'),
+                                         'newsclf.predict.opening._linear_precision': ( '5_predict/opening.html#_linear_precision',
+                                                                                        'newsclf/predict/opening.py'),
                                          'newsclf.predict.opening._open_exported': ( '5_predict/opening.html#_open_exported',
                                                                                      'newsclf/predict/opening.py'),
                                          'newsclf.predict.opening._open_torch': ( '5_predict/opening.html#_open_torch',
