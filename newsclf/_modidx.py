@@ -866,6 +866,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                               'newsclf/data/sources.py'),
                                       'newsclf.data.sources._check_shards': ( '1_data/sources.html#_check_shards',
                                                                               'newsclf/data/sources.py'),
+                                      'newsclf.data.sources._has_class_folders': ( '1_data/sources.html#_has_class_folders',
+                                                                                   'newsclf/data/sources.py'),
                                       'newsclf.data.sources._load': ('1_data/sources.html#_load', 'newsclf/data/sources.py'),
                                       'newsclf.data.sources._part_name': ('1_data/sources.html#_part_name', 'newsclf/data/sources.py'),
                                       'newsclf.data.sources._parts_folder': ( '1_data/sources.html#_parts_folder',
