@@ -5,9 +5,11 @@ python nbs/explanations/measure_recipes.py DATA --keep recipes [RECIPE...] [--ro
 DATA is a folder in AG News' format. All recipes train on the same rows, drawn by the first seed, and
 answer the same held-out rows of train.csv; test.csv decides nothing. What a run answered
 lies in the folder --keep and is not computed again, so that a screening can be stopped and gone on
-with. With --list, the recipes are listed; with --report, figures/recipes.json is written from what
-is there: accuracy, difference from `base` with a 95% interval over rows (and seeds, where both have
-several), and seconds of the training.
+with, also beside other work: its clock does not count. With --pace, some steps of each recipe that
+is there are timed, which needs a machine that does nothing else. With --list, the recipes are listed;
+with --report, figures/recipes.json is written from what is there: accuracy, difference from `base`
+with a 95% interval over rows (and seeds, where both have several), and seconds, which are steps of
+the training by the time of one.
 """
 
 import argparse
@@ -33,6 +35,7 @@ from newsclf.core.machine import choose_device, choose_precision, processor_unit
 from newsclf.core.provenance import circumstances
 from newsclf.data.cleaning import clean_text
 from newsclf.data.duplicates import near_copies
+from newsclf.data.linear import linear_baseline
 from newsclf.data.tokens import tokenize_parts
 from newsclf.evaluate.paired import compare_seeds, paired_difference
 from newsclf.model.classifier import BertForSequenceClassification, new_classifier
@@ -166,6 +169,22 @@ def mean_pooled(model):
     return model
 
 
+@torch.no_grad()
+def mean_layer(model):
+    "One more layer, whose attention begins as a mean of all states: a plain BERT, pooled"
+    layer = type(model.bert.encoder.layer[0])(model.config)
+    for module in layer.modules():
+        model._init_weights(module)
+    attention = layer.attention.self
+    attention.key.weight.zero_() # all tokens count the same
+    attention.value.weight.copy_(8 * torch.eye(model.config.hidden_size)) # [CLS] counts little
+    layer.attention.output.dense.weight.copy_(torch.eye(model.config.hidden_size))
+    layer.output.dense.weight.zero_() # nothing is added to it yet
+    model.bert.encoder.layer.append(layer)
+    model.config.num_hidden_layers += 1
+    return model
+
+
 def frozen(layers: int) -> Callable:
     "Embeddings and the lower layers stay as they are"
 
@@ -175,6 +194,17 @@ def frozen(layers: int) -> Callable:
         return model
 
     return freeze
+
+
+def lowest(layers: int) -> Callable:
+    "Only the lower layers of the encoder"
+
+    def cut(model):
+        del model.bert.encoder.layer[layers:]
+        model.config.num_hidden_layers = layers
+        return model
+
+    return cut
 
 
 def without_contradictions(rows):
@@ -241,9 +271,12 @@ RECIPES = {
     "no-dropout": Recipe("no dropout", dict(dropout=0.0)),
     "mean": Recipe("mean of all states in place of [CLS]", model=mean_pooled),
     "mean-1e-4": Recipe("mean of all states, learning rate 1e-4", lr(1e-4), model=mean_pooled),
+    "mean-layer": Recipe("one more layer that begins as that mean, 1e-4", lr(1e-4), model=mean_layer),
     "separator": Recipe("title [SEP] description", text=apart),
     "frozen-embeddings": Recipe("embeddings frozen", model=frozen(0)),
     "frozen-3": Recipe("embeddings and three layers frozen, 1e-4", lr(1e-4), model=frozen(3)),
+    "four-layers": Recipe("the lower four layers only, 1e-4", lr(1e-4), model=lowest(4)),
+    "cut-40": Recipe("texts cut after 40 tokens, 1e-4", lr(1e-4, max_length=40)),
     "layer-decay": Recipe("learning rate x 0.9 a layer down, 1e-4", lr(1e-4), kind=LayerDecay),
     "r-drop": Recipe("R-Drop, weight 0.5", kind=RDrop),
     "average": Recipe("moving average of the weights, constant rate",
@@ -255,13 +288,13 @@ RECIPES = {
      for n in (1, 2, 4, 8)}
 
 
-def run(name: str, seed: int, given) -> dict:
-    "Train by one recipe, and answer the held-out rows"
+def fit(name: str, seed: int, given, rows: int, marks: list[float] | None = None) -> dict:
+    "Train by one recipe; with a list for its clock, one epoch"
     recipe = RECIPES[name]
     quiet = dict(eval_strategy="no")
+    settings = recipe.settings | (dict(epochs=1.0) if marks is not None else {})
     cfg = make_config(
-        data=given.data, train_rows=given.rows,
-        model=given.model, **recipe.settings, trainer=quiet,
+        data=given.data, train_rows=rows, model=given.model, **settings, trainer=quiet
     )
     news = load_rows(cfg, lambda line: None)
     held = concatenate_datasets([news.parts["validation"], news.parts["calibration"]])
@@ -281,15 +314,40 @@ def run(name: str, seed: int, given) -> dict:
     if recipe.pretrain:
         further(tokens["train"], model, tokenizer, seed)
     before = time.perf_counter() - began
-    cfg = make_config(**(recipe.settings | dict(seed=seed, trainer=quiet)))
+    cfg = make_config(**(settings | dict(seed=seed, trainer=quiet)))
+    kind = recipe.kind if marks is None else clocked(recipe.kind, marks)
     with tempfile.TemporaryDirectory() as out:
         what = (model, tokenizer, tokens, cfg, Path(out), device, precision)
-        result = fine_tune(Training(*what, say=lambda line: None), kind=recipe.kind)
-    z = id_logits(model.eval(), tokens["validation"]["input_ids"][:], tokenizer.pad_token_id)
+        result = fine_tune(Training(*what, say=lambda line: None), kind=kind)
     return dict(
-        logits=z, labels=np.asarray(held["label"][:]), seconds=before + result.seconds,
-        rows=len(train), steps=result.steps,
+        model=model.eval(), pad=tokenizer.pad_token_id, ids=tokens["validation"]["input_ids"][:],
+        labels=np.asarray(held["label"][:]), rows=len(train), steps=result.steps, before=before,
     )
+
+
+def run(name: str, seed: int, given) -> dict:
+    "Train by one recipe, and answer the held-out rows"
+    done = fit(name, seed, given, given.rows)
+    z = id_logits(done["model"], done["ids"], done["pad"])
+    return dict(logits=z, labels=done["labels"], rows=done["rows"], steps=done["steps"])
+
+
+def pace(name: str, given) -> dict:
+    "Time some steps of a recipe, on a machine that does nothing else"
+    marks: list[float] = []
+    done = fit(name, given.seeds[0], given, 480, marks)
+    return dict(step=float(np.median(np.diff(marks))), before=done["before"] / 480)
+
+
+def clocked(kind: type[FastTrainer], marks: list[float]) -> type[FastTrainer]:
+    "A trainer that notes when its steps begin"
+
+    class Clocked(kind):
+        def training_step(self, *args, **kwargs):
+            marks.append(time.perf_counter())
+            return super().training_step(*args, **kwargs)
+
+    return Clocked
 
 
 def place(name: str, seed: int, given) -> Path:
@@ -310,7 +368,13 @@ def found_runs(given) -> dict[str, dict[int, Any]]:
     return out
 
 
-def beside(base: dict[int, Any], other: dict[int, Any]) -> dict:
+def paced(given) -> dict[str, dict[str, float]]:
+    "What --pace has found, by recipe"
+    found = sorted(Path(given.keep).glob("pace-*.json"))
+    return {path.stem.removeprefix("pace-"): json.loads(path.read_text()) for path in found}
+
+
+def beside(base: dict[int, Any], other: dict[int, Any], pace: dict[str, float] | None) -> dict:
     "Accuracy of a recipe, and its difference from the base recipe on the same seeds"
     seeds = sorted(base.keys() & other.keys())
     labels = base[seeds[0]]["labels"]
@@ -319,25 +383,49 @@ def beside(base: dict[int, Any], other: dict[int, Any]) -> dict:
         d = compare_seeds(*([s == labels for s in side] for side in said))
     else:
         d = paired_difference(labels, said[0][0], said[1][0], 4).accuracy
-    seconds = [float(np.median([runs[s]["seconds"] for s in seeds])) for runs in (base, other)]
+    rows, steps = (int(other[seeds[0]][what]) for what in ("rows", "steps"))
     return dict(
-        accuracy=d.b, difference=d.difference, interval_95=list(d.interval_95), seeds=seeds,
-        seconds=seconds[1], rows=int(other[seeds[0]]["rows"]),
+        accuracy=d.b, difference=d.difference, interval_95=list(d.interval_95), seeds=seeds, rows=rows,
+        seconds=pace and round(steps * pace["step"] + rows * pace["before"], 1),
     )
+
+
+def with_linear(given, base: dict[str, Any]) -> dict[str, dict]:
+    "A linear model on the same rows, and its probabilities averaged with those of the base recipe"
+    cfg = make_config(data=given.data, train_rows=given.rows)
+    news = load_rows(cfg, lambda line: None)
+    held = concatenate_datasets([news.parts["validation"], news.parts["calibration"]])
+    train, labels, began = news.parts["train"], base["labels"], time.perf_counter()
+    what = (train["text"][:], np.asarray(train["label"][:]), held["text"][:])
+    p = linear_baseline(*what, len(news.names), cfg.seed)
+    took = time.perf_counter() - began
+    both = p + torch.tensor(base["logits"]).softmax(-1).numpy()
+    said = {"linear": "a linear model on words", "with-linear": "base and it, averaged"}
+    out = {}
+    for name, q in (("linear", p), ("with-linear", both)):
+        d = paired_difference(labels, base["logits"].argmax(1), q.argmax(1), 4).accuracy
+        out[name] = dict(
+            accuracy=d.b, difference=d.difference, interval_95=list(d.interval_95), says=said[name],
+            seeds=[given.seeds[0]], rows=len(train),
+            seconds=round(took, 1) if name == "linear" else None,
+        )
+    return out
 
 
 def report(given) -> dict:
     "Compare all runs that are there with the base recipe"
-    runs = found_runs(given)
-    found = {n: beside(runs["base"], r) | dict(says=RECIPES[n].says) for n, r in runs.items()}
+    runs, pace = found_runs(given), paced(given)
+    found = {
+        n: beside(runs["base"], r, pace.get(n)) | dict(says=RECIPES[n].says)
+        for n, r in runs.items() if not n.startswith("curve-")
+    }
+    found |= with_linear(given, runs["base"][given.seeds[0]])
     if len(several := runs["base"]) > 1: # an ensemble costs nothing more to try
         labels = next(iter(several.values()))["labels"]
         p = sum(torch.tensor(r["logits"]).softmax(-1) for r in several.values())
         accuracy = float((p.argmax(1).numpy() == labels).mean())
-        found["ensemble"] = dict(
-            accuracy=accuracy, says=f"{len(several)} runs of base, probabilities averaged",
-            seconds=sum(float(r["seconds"]) for r in several.values()),
-        )
+        told = f"{len(several)} runs of base, probabilities averaged"
+        found["ensemble"] = dict(accuracy=accuracy, says=told)
     return found
 
 
@@ -351,6 +439,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[1122], help="[1122]")
     parser.add_argument("--model", default="minilm", help="encoder [minilm]")
     parser.add_argument("--list", action="store_true", help="list the recipes")
+    parser.add_argument("--pace", action="store_true", help="time some steps of each recipe")
     parser.add_argument("--report", action="store_true", help="write figures/recipes.json")
     given = parser.parse_intermixed_args()
     if given.list:
@@ -362,6 +451,12 @@ def main():
         STORED.write_text(json.dumps(record, indent=1) + "\n")
         print(json.dumps(record["recipes"], indent=1))
         return
+    if given.pace:
+        for name in found_runs(given):
+            found = pace(name, given)
+            (Path(given.keep) / f"pace-{name}.json").write_text(json.dumps(found))
+            print(f"{name:<20}{1000 * found['step']:.0f} ms a step", flush=True)
+        return
     for seed in given.seeds:
         for name in given.recipes or RECIPES:
             if not (path := place(name, seed, given)).exists():
@@ -370,7 +465,7 @@ def main():
                     np.savez_compressed(file, **found)
                 path.with_suffix(".part").rename(path)
                 right = (found["logits"].argmax(1) == found["labels"]).mean()
-                print(f"{name:<20}{right:.2%}  {found['seconds']:.0f} s", flush=True)
+                print(f"{name:<20}{right:.2%}", flush=True)
 
 
 if __name__ == "__main__":

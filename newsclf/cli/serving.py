@@ -17,7 +17,7 @@ import typer
 
 from ..core.config import UserError
 from ..core.rows import as_row
-from .answering import Manner
+from .choices import Manner
 from .settings import chosen_run, with_options
 
 # %% ../../nbs/9_cli/33_serving.ipynb #71b349db

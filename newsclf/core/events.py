@@ -38,6 +38,7 @@ class DataRead:
     classes:list[str] # Names in label order
     rows:dict[str, int] # Split to its number of rows
     quarantined:int # Rows that could not be read
+    taught:bool = False # Does the model learn from a teacher?
 
 # %% ../../nbs/0_core/50_events.ipynb #9702bbd1
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from ..core.config import UserError
 from ..core.rows import as_row
 from .cleaning import CLEANERS, clean_text
 from .cues import Cue, TagDebt, class_cues, right_share, source_tags, without_cues
-from .linear import Suspects, linear_baseline, suspect_labels
+from .linear import Suspects, suspect_labels
 
 # %% ../../nbs/1_data/53_audit.ipynb #ede12fa9
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Audit:
     suspects:Suspects # Suspect labels
     cues:Cues # What gives the class away
     leaks:Leaks | None=None # Near-duplicates between training and test; None without a test
-    baseline:Baseline | None=None # The linear baseline; None without a test
+    baseline:Baseline | None=None # The linear baseline; None without a test, or if left out
 
 # %% ../../nbs/1_data/53_audit.ipynb #eea6d786
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class AuditOptions:
     seed:int=1122 # Of folds and models
     say:Callable[[str], None]=field(default=lambda step: None) # Called with the next step
     doubts:bool=True # Also find suspect labels, and the dependence on tags
-    baseline:np.ndarray | None=None # Predictions of `linear_baseline`, used without `doubts`
+    baseline:np.ndarray | None=None # Predictions of `linear_baseline`, if there are no `doubts`
     copies:CopyFindings | None=None # Near-duplicates of these rows, if already known
 
 # %% ../../nbs/1_data/53_audit.ipynb #eea6d787
@@ -214,18 +214,16 @@ def _suspects(
 def _baseline(
     train:LabelledTexts, # Training rows
     test:LabelledTexts, # Test rows
-    classes:int, # Number of classes
     how:AuditOptions, # Whether to measure the dependence on tags, known predictions, seed
-)->tuple[np.ndarray, TagDebt | None]: # (test rows,) bool: is the prediction correct?
+)->tuple[np.ndarray | None, TagDebt | None]: # (test rows,) bool: is the prediction correct?
     "Test the linear baseline, and measure how much it depends on tags"
     how.say("the linear baseline")
     if how.doubts:
         debt, right = without_cues(train, test, how.seed)
         return right, debt
-    answers = how.baseline
-    if answers is None:
-        answers = linear_baseline(train.texts, train.labels, test.texts, classes, how.seed)
-    return answers.argmax(1) == test.labels, None
+    if how.baseline is None:
+        return None, None
+    return how.baseline.argmax(1) == test.labels, None
 
 # %% ../../nbs/1_data/53_audit.ipynb #5e43b109
 def _beside_test(
@@ -262,8 +260,9 @@ def audit_news(
     how.say("cues that give the class away")
     cues, baseline = _cues(rows, names), None
     if tested.texts and len(set(rows.labels)) > 1:
-        right, debt = _baseline(rows, tested, len(names), how)
-        cues, baseline = replace(cues, model=debt), _beside_test(right, copies.copied)
+        right, debt = _baseline(rows, tested, how)
+        cues = replace(cues, model=debt)
+        baseline = None if right is None else _beside_test(right, copies.copied)
     counts = (len(rows.texts), len(tested.texts), names, _class_balance(rows.labels, names))
     found = (_lengths(rows.texts, how.lengths), odd, copies.copies, suspects, cues)
     return Audit(*counts, *found, copies.leaks, baseline)

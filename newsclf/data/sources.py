@@ -87,6 +87,16 @@ class Splits:
     listed: Path | None # classes.txt
 
 # %% ../../nbs/1_data/23_sources.ipynb #af53c7a0
+def _has_class_folders(
+    path:Path, # A folder
+)->bool:
+    "Tell whether a folder has a folder of .txt files for each class, and no table"
+    inside = [p for p in path.iterdir() if p.is_dir()]
+    if any(_tables_in(p) for p in (path, *inside)):
+        return False
+    holding = {p.name for p in inside if any(p.glob("*.txt"))}
+    return len(holding - {"train", "test"}) > 1 # those are parts, as in IMDB
+
 _TABLE_OF = (
     "python -c \"import csv, pathlib as p; w = csv.writer(open('train.csv', 'w', newline=''));"
     " w.writerow(['text', 'label']); [w.writerow([f.read_text('utf-8'), f.parent.name])"
@@ -98,7 +108,7 @@ def _check_layout(
     path:Path, # A file, or a folder
 ):
     "Raise `UserError` for the layouts of other tools, with a command that makes a table"
-    if path.is_dir() and not _tables_in(path) and next(path.glob("*/*.txt"), None):
+    if path.is_dir() and _has_class_folders(path):
         do = f"Make a table of it: {_TABLE_OF.format(str(path))}"
         raise UserError("a folder of .txt files for each class", "a table", str(path), do)
     if path.suffix == ".txt" and path.read_bytes()[:9] == b"__label__":

@@ -72,6 +72,22 @@ def _torch_precision(
     do = "Use --precision float32, or --no-recheck to accept the error"
     raise UserError(found, "one that newsclf has trained", str(folder), do)
 
+# %% ../../nbs/5_predict/13_opening.ipynb #5adbcc71
+def _linear_precision(
+    wanted:str, # auto, bf16 or float32
+    device:str, # From `choose_device`
+    folder, # Of the model, for messages
+)->Choice: # float32, and the reason
+    "Refuse bfloat16 for a linear model, which has no use for it"
+    chosen = choose_precision(wanted, device, True)
+    if chosen.name == "float32":
+        return chosen
+    why = "a linear model predicts in float32"
+    if wanted == "auto":
+        return Choice("float32", why)
+    do = "Leave out --precision: it is no slower without"
+    raise UserError(why, where=str(folder), do=do)
+
 # %% ../../nbs/5_predict/13_opening.ipynb #8c890dd9
 def _torch_steps(
     model, # A classifier in float32
@@ -122,13 +138,17 @@ def _open_torch(
     device:str, precision:str, recheck:bool, raw:bool, # As for `open_classifier`
 )->OpenClassifier:
     "Open a saved classifier with torch"
-    # an import that takes seconds
+    # imports that take seconds
+    from newsclf.model.linear import LINEAR_TYPE
     from newsclf.model.saved import load_classifier
 
     at, (model, tokenizer) = choose_device(device), load_classifier(folder)
     model.to(at.name) # pyright: ignore[reportArgumentType] (transformers' decorator hides self)
     scale, stated = _undo_calibration(model) if raw else 1.0, bool(own_part(model).bfloat16)
-    chosen = _torch_precision(precision, at.name, stated, recheck, folder)
+    if model.config.model_type == LINEAR_TYPE:
+        chosen = _linear_precision(precision, at.name, folder)
+    else:
+        chosen = _torch_precision(precision, at.name, stated, recheck, folder)
     fast = _with_margins(_torch_steps(model, chosen.name), recheck, scale)
     return OpenClassifier(folder, folder, model, tokenizer, at, chosen, [*fast, (model, None)])
 

@@ -93,11 +93,12 @@ def _data_lines(
 # %% ../../nbs/6_run/05_dataset.ipynb #84744e95
 def _data_facts(
     news:NewsData, # Read and cut
+    taught:bool=False, # Does the model learn from a teacher?
 )->DataRead:
     "State what was read"
     rows = {str(part): len(rows) for part, rows in news.parts.items()}
     quarantined = sum(a.quarantined for a in news.accounts.values())
-    return DataRead(news.kind, list(news.names), rows, quarantined)
+    return DataRead(news.kind, list(news.names), rows, quarantined, taught)
 
 # %% ../../nbs/6_run/05_dataset.ipynb #39ce495d
 def draw_rows(
@@ -155,7 +156,7 @@ def load_rows(
     news = add_unlabelled(news, cfg)
     left_out = news.notes[len(read.notes):]
     head, *lines = _data_lines(news)
-    say(Event(head, _data_facts(news)))
+    say(Event(head, _data_facts(news, bool(cfg.teacher))))
     for line in lines:
         say(line if line in left_out else Detail(line))
     for line in fixed:

@@ -347,12 +347,13 @@ def _made_lines(
     m, here = facts.manifest, facts.manifest.origin.machine
     gpu = f", {_plain(here.gpu)}" if here.gpu else ""
     versions = ", ".join(f"{n} {v}" for n, v in m.origin.versions.items() if v)
-    kind = "passes of logistic regression" if facts.linear else "steps"
-    steps = f"{m.training.get('steps', 0):,} {kind}"
+    done = f"{m.training.get('steps', 0):,} steps"
+    if facts.linear:
+        done = f"{m.training['passes']:,} passes of logistic regression"
     models = m.teacher.models if m.teacher else []
     taught = [(_plain(t.name), f"{t.parameters:,}", _code(t.sha256)) for t in models]
     return [
-        f"{steps} on {_plain(m.device[0])} in {m.precision[0]}.", "",
+        f"{done} on {_plain(m.device[0])} in {m.precision[0]}.", "",
         *_table(("setting", "value"), _setting_rows(m.config, facts.linear)),
         f"- Machine: {_plain(here.cpu)}, {here.cores} cores, {here.memory_gb} GB memory{gpu}.",
         f"- Versions: {versions}.",

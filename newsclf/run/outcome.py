@@ -15,6 +15,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from newsclf.run.tested import (
+    LinearModel,
     beside_linear,
     class_rows,
     decision_words,
@@ -40,6 +41,7 @@ from ..evaluate.manifest import Manifest
 from ..evaluate.metrics import format_report, score
 from ..evaluate.pictures import draw_confusion
 from ..evaluate.report import ReportInput, report_page
+from ..model.linear import LinearForSequenceClassification
 from .budget import forecast_notes
 from .steps import Job, read_history
 from .teacher import beside_teacher, count_teachers, teacher_words
@@ -106,18 +108,27 @@ def _write_figures(
         write_text(out / "confusion.svg", picture)
 
 # %% ../../nbs/6_run/12_outcome.ipynb #43d0511c
+def _linear_beside(
+    job:Job, # Of the run
+    table, # The model's `prediction_table` of the test
+)->LinearModel | None: # None beside a linear model, and where none can be trained
+    "Compare a larger model with a linear one"
+    if isinstance(job.model, LinearForSequenceClassification):
+        return None
+    return beside_linear(job.news, table, job.cfg.seed)
+
 def evaluate_run(
     job:Job, # With a saved model
     predictor, # Opened from it
     calibration:Calibration, # From `calibrate_model`
 )->Outcome:
-    "Measure validation and test, and write metrics and predictions of both models"
+    "Measure validation and test, and write metrics and predictions"
     news, names, looks = job.news, predictor.names, _count_look(job)
     test, valid = news.parts["test"], news.parts["validation"]
     validation = score(_ask(predictor, news, "validation"), valid["label"][:], names)
     proba = _ask(predictor, news, "test")
     table = prediction_table(proba, test, names)
-    linear = beside_linear(news, table, job.cfg.seed)
+    linear = _linear_beside(job, table)
     taught = beside_teacher(job.teachers, news, table, job.out, job.device.name)
     copies, notes = _search_copies(news)
     near, seen = copies and copies.copied, read_seen(predictor.folder)
@@ -141,17 +152,14 @@ def evaluate_run(
 def _quick_audit(
     news, # `NewsData`
     outcome:Outcome, # From `evaluate_run`
-): # `Audit`, or None where the texts allow none
+): # `Audit`, or None where near-duplicates were not searched
     "Audit training rows and test, without the slow searches"
     if outcome.copies is None:
         return None
     train, test = (news.parts[p].to_pandas() for p in ("train", "test"))
     source = next(iter(news.accounts))
     how = AuditOptions(doubts=False, baseline=outcome.linear, copies=outcome.copies)
-    try:
-        return audit_news(train, news.names, source, test, how=how)
-    except (UserError, ValueError):
-        return None # for example no word occurs twice; that must not end the run
+    return audit_news(train, news.names, source, test, how=how)
 
 # %% ../../nbs/6_run/12_outcome.ipynb #a4087a19
 def _report(

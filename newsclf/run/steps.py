@@ -300,7 +300,7 @@ def fit_rows(
     weights = class_weights(cfg.class_weights, job.news.names, labels)
     ids = rows.with_format("numpy")["input_ids"][:]
     found = fit_linear(model, ids, labels, job.tokenizer.all_special_ids, weights, cfg.seed)
-    told = f"{found.features:,} tokens and pairs in {found.steps} passes, {found.seconds:.1f} s"
+    told = f"{found.features:,} tokens and pairs in {found.passes} passes, {found.seconds:.1f} s"
     job.say(Event(f"training: {told}", Note("training", told)))
     return asdict(found)
 

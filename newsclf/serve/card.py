@@ -6,32 +6,62 @@
 __all__ = ['model_card']
 
 # %% ../../nbs/7_serve/16_card.ipynb #c41cf229
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
 from ..core.config import UserError
 from ..core.provenance import program_version
-from ..core.values import Estimate
+from ..core.storage import SEAL
+from ..core.values import Estimate, from_json
 from ..predict.decisions import rules_words
 from .service import Service
 
 # %% ../../nbs/7_serve/16_card.ipynb #a6bda86c
+@dataclass(frozen=True)
+class _Headline:
+    "What a card says of a test"
+    rows:int # Of the test
+    accuracy:Estimate
+    macro_f1:Estimate|None=None # None where it was not measured
+
+@dataclass(frozen=True)
+class _Tested:
+    "What a card reads of metrics.json"
+    test:_Headline
+
 def _metrics_card(
-    service:Service, # Of a run, or of a model alone
+    run:Path|None, # Folder of a run; None for a model alone
 )->dict|None: # None where no test is known
     "Collect the metrics of the run that a model belongs to"
-    run = service.clf.folder.parent
-    if not (run / "metrics.json").is_file():
+    if run is None:
         return None
-    # an import of scikit-learn, which an export does without
-    from newsclf.evaluate.figures import read_metrics
-
     try:
-        test = read_metrics(run).tested.test
+        told = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+        test = from_json(_Tested, told).test
     except (OSError, ValueError, UserError):
         return None
     some = dict(accuracy=test.accuracy, macro_f1=test.macro_f1)
     return {
-        name: dict(value=e.value, interval=e.interval, rows=test.rows) for name, e in some.items()
-        if isinstance(e, Estimate)
+        name: dict(value=e.value, interval=e.interval, rows=test.rows)
+        for name, e in some.items() if e
     }
+
+# %% ../../nbs/7_serve/16_card.ipynb #44aa01ad
+def _same_model(one:Path, other:Path)->bool:
+    "Tell whether two folders list the same files"
+    lists = [folder / SEAL for folder in (one, other)]
+    return all(p.is_file() for p in lists) and lists[0].read_bytes() == lists[1].read_bytes()
+
+def _tested_run(
+    folder:Path, # Of the model
+    source:Path, # The export that holds it, or the same
+)->Path|None: # Folder of a run; None where there is none beside an export
+    "Find the run whose test tells how good a model is"
+    if source == folder:
+        return folder.absolute().parent
+    runs = source.resolve().parents[:2] # from RUN/export/onnx-float32, or RUN/onnx-float32
+    return next((run for run in runs if _same_model(folder, run / "model")), None)
 
 # %% ../../nbs/7_serve/16_card.ipynb #50cd389f
 def model_card(
@@ -48,5 +78,5 @@ def model_card(
         why=clf.why,
         decisions=rules_words(clf.rules),
         sets=[float(c) for c, cutoff in clf.rules.sets.items() if cutoff is not None],
-        metrics=_metrics_card(service),
+        metrics=_metrics_card(_tested_run(clf.folder, clf.source)),
     )

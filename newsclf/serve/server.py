@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..core.config import UserError
-from .app import Desk, make_app
+from .app import Desk, fault_words, make_app
 
 # %% ../../nbs/7_serve/30_server.ipynb #b7601619
 class ClockedProtocol(HttpToolsProtocol):
@@ -88,8 +88,9 @@ def _on_signals(server:_Server, desk:Desk, say:Callable[[str], None]):
         try:
             service = await desk.reload()
             say(f"loaded again: {service.named['name']} {service.sha256[:12]}")
-        except UserError as e:
-            say(f"not loaded, the old model answers on: {e}")
+        except Exception as e:
+            why = e if isinstance(e, UserError) else fault_words(e)
+            say(f"not loaded, the old model answers on: {why}")
 
     def begin_reload():
         task = loop.create_task(reload())

@@ -118,7 +118,7 @@ def _set_weights(
 class LinearFit:
     "What a fit did"
     seconds:float # In all
-    steps:int # Passes over the rows
+    passes:int # Over the rows
     features:int # Tokens and buckets that have a weight
 
 def fit_linear(
