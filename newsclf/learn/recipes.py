@@ -204,14 +204,14 @@ seed_error = Exercise(
         Mistake(
             made=lambda f: _is(f(_DIFFERENCES), pstdev(_DIFFERENCES) / sqrt(3)),
             example=lambda differences: pstdev(differences) / sqrt(len(differences)),
-            en="Divide by n − 1 in the deviation (`stdev`), because the mean is estimated as well.",
+            en="Divide by n − 1 in the deviation (`stdev`): the mean is estimated as well.",
             es="En la desviación se divide entre n − 1 (`stdev`): también la media es estimada.",
         ),
         Mistake(
             made=lambda f: _is(f(_DIFFERENCES), stdev(_DIFFERENCES) / 3),
             example=lambda differences: stdev(differences) / len(differences),
             en="Divide by the square root of their number. Four seeds halve the error, not two.",
-            es="Divide entre la raíz de cuántas son. Con cuatro semillas el error baja a la mitad.",
+            es="Divide entre la raíz del número: con cuatro semillas, el error es la mitad.",
         ),
         Mistake(
             made=lambda f: _is(f(_DIFFERENCES), mean(_DIFFERENCES)),
