@@ -302,6 +302,7 @@ class CopyFindings:
     copies:Copies # Within training
     copied:np.ndarray # (test rows,) bool: has it a near-duplicate in training?
     leaks:Leaks | None=None # Between training and test; None without a test
+    groups:np.ndarray | None=None # (test rows,) number of the group within the test
 
 # %% ../../nbs/1_data/50_duplicates.ipynb #b768472f
 @dataclass(frozen=True)
@@ -373,6 +374,20 @@ def _near_rows(
     same = np.asarray(near[kind, labels]).ravel()
     return _Near(sums - own, equal * (alike.size > 0)[kind] - own, sums - same)
 
+# %% ../../nbs/1_data/50_duplicates.ipynb #34d4fe79
+def _later_groups(
+    alike:_Alike, # All near-duplicates
+    train:int, # How many of the first rows are for training
+)->np.ndarray: # (rows after them,) number of the group
+    "Give near-duplicates among the later rows, direct or through each other, the same number"
+    kind, kinds = alike.kind[train:], len(alike.size)
+    i, j = alike.pairs[np.isin(alike.pairs, kind).all(1)].T
+    joined = sparse.coo_matrix((np.ones(len(i)), (i, j)), shape=(kinds, kinds))
+    group = connected_components(joined, directed=False)[1][kind]
+    empty = alike.size[kind] == 0 # without words there is nothing to be alike
+    group[empty] = kinds + np.arange(empty.sum())
+    return np.unique(group, return_inverse=True)[1]
+
 # %% ../../nbs/1_data/50_duplicates.ipynb #3a9232e4
 def copy_findings(
     train:LabelledTexts, # Training rows
@@ -397,4 +412,4 @@ def copy_findings(
     contradicting, sums = int((near.other[n:] > 0).sum()), counts(slice(n, None), 1)
     sums |= dict(test_rows=int(copied.sum()), test_rows_contradicting=contradicting)
     leaks = Leaks(**sums, list=across, of=len(copied))
-    return CopyFindings(copies, copied, leaks)
+    return CopyFindings(copies, copied, leaks, _later_groups(found.alike, n))

@@ -14,6 +14,7 @@ from typing import ClassVar
 from ..core.storage import write_text
 from ..core.values import as_json, from_json
 from .calibrate import Calibration, RawScore, SetScore
+from .clusters import Clustered
 from .compare import BriefComparison
 from .filing import FilingScore, RiskCurve
 from .holdout import Looks
@@ -40,7 +41,10 @@ class TestResult:
     risk_coverage:RiskCurve|None=None # For every threshold
     before:RawScore|None=None # Without the temperature
     seen:SeenScore|None=None # None where the model has seen none of the rows, or nobody knows
-    json_optional:ClassVar=("sets", "filing", "risk_coverage", "before", "seen")
+    clusters:Clustered|None=None # Accuracy by clusters; None where they change nothing
+    json_optional:ClassVar=(
+        "sets", "filing", "risk_coverage", "before", "seen", "clusters",
+    )
 
 # %% ../../nbs/4_evaluate/22_figures.ipynb #598d671d
 @dataclass(frozen=True, kw_only=True)

@@ -31,8 +31,8 @@ def _wilson_ends(
 
 # %% ../../nbs/4_evaluate/10_intervals.ipynb #a675d94a
 def share_interval(
-    right:int, # Successes
-    n:int, # Trials
+    right:float, # Successes
+    n:float, # Trials; with clusters as many as they are worth
 )->list[float] | None: # Lower and upper end; None without trials
     "Compute Wilson's score interval of successes among trials"
     return _wilson_ends(right / n, n).tolist() if n else None
@@ -47,8 +47,8 @@ def estimate(
 
 # %% ../../nbs/4_evaluate/10_intervals.ipynb #4d6dcd86
 def share_estimate(
-    right:int, # Successes
-    n:int, # Trials
+    right:float, # Successes
+    n:float, # Trials
 )->Estimate: # Unknown without trials
     "Estimate a proportion of successes with Wilson's interval"
     return estimate(right / n if n else np.nan, share_interval(right, n))

@@ -31,6 +31,7 @@ from ..data.duplicates import text_words
 from ..data.linear import linear_baseline
 from ..data.seen import SeenRows, find_seen
 from ..evaluate.calibrate import Calibration, decision_figures
+from ..evaluate.clusters import RowClusters, cluster_words, clustered_accuracy
 from ..evaluate.compare import BriefComparison, compare_predictions, in_brief
 from ..evaluate.figures import SeenScore, TestResult
 from ..evaluate.filing import FilingScore
@@ -118,6 +119,20 @@ def _seen_score(
     unseen = score(proba[fresh], labels[fresh], names) if fresh.any() else None
     return SeenScore(int(found.trained.sum()), int(found.chosen.sum()), unseen)
 
+# %% ../../nbs/6_run/09_tested.ipynb #939d1e69
+def _beside_clusters(
+    found:TestResult, # Of a test
+    right, # (rows,) bool: was the prediction correct
+    clusters:RowClusters, # Rows that belong together
+)->TestResult: # The same where clusters change nothing
+    "Add the interval that takes clusters as the unit, and say so in a note"
+    clustered = clustered_accuracy(right, clusters)
+    words = cluster_words(clustered, found.test.accuracy)
+    if not words:
+        return found
+    test = replace(found.test, notes=[*found.test.notes, *words])
+    return replace(found, test=test, clusters=clustered)
+
 # %% ../../nbs/6_run/09_tested.ipynb #ab73f713
 def test_figures(
     proba, # (rows, classes) on test rows
@@ -126,12 +141,15 @@ def test_figures(
     calibration:Calibration | None=None, # None for a model without
     copied=None, # (rows,) near-duplicate in training? None if training rows are unknown
     seen:SeenRows | None=None, # Rows the model has learned from; None if they are unknown
+    clusters:RowClusters | None=None, # Rows that belong together; None for independent rows
 )->TestResult: # With decisions if there is a calibration
     "Compute all metrics of a test"
     labels = np.asarray(rows["label"][:])
     whole, bare = _test_scores(proba, labels, names, copied)
     slices = _test_slices(rows, proba.argmax(1) == labels, copied)
     found = TestResult(whole, bare, slices, seen=_seen_score(proba, rows, names, seen))
+    if clusters:
+        found = _beside_clusters(found, proba.argmax(1) == labels, clusters)
     if not calibration:
         return found
     decided = decision_figures(proba, labels, names, calibration)
