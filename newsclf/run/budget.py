@@ -6,7 +6,7 @@
 __all__ = ['RECIPE', 'PLAN_FILE', 'LinearTrial', 'try_linear', 'Pilot', 'run_pilot', 'Sizes', 'Plan', 'choose_plan', 'plan_words',
            'forecast_words', 'time_words', 'check_budget', 'plan_run', 'kept_plan', 'forecast_notes']
 
-# %% ../../nbs/6_run/06_budget.ipynb #6e7eb8ba
+# %% ../../nbs/6_run/06_budget.ipynb #caf17a93
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,9 +15,6 @@ from pathlib import Path
 import numpy as np
 from datasets import DatasetDict, concatenate_datasets
 
-from ..core.config import Config, UserError
-from ..core.durations import clock_time, read_duration
-from ..core.events import Event, Note
 from newsclf.core.machine import (
     choose_device,
     choose_precision,
@@ -26,6 +23,10 @@ from newsclf.core.machine import (
     set_threads,
     silent,
 )
+
+from ..core.config import Config, UserError
+from ..core.durations import clock_time, read_duration
+from ..core.events import Event, Note
 from ..core.storage import read_sealed_json, scratch_folder, sealed_json, write_text
 from ..core.values import Estimate, as_json, from_json
 from ..data.linear import linear_baseline, out_of_fold, text_features
@@ -95,7 +96,7 @@ def _marking(
 
     return Marking
 
-# %% ../../nbs/6_run/06_budget.ipynb #a868aee6
+# %% ../../nbs/6_run/06_budget.ipynb #3f7a2bb3
 def _pilot_training(
     cfg:Config, # Of the run
     news:NewsData, # From `load_rows`
@@ -110,8 +111,9 @@ def _pilot_training(
     tokenizer = load_tokenizer(base, cfg.max_length)
     size = choose_steps(cfg, len(train)).batch_size
     drawn = np.random.default_rng((cfg.seed, 3)).permutation(len(train))[: _PILOT["rows"]]
-    parts = DatasetDict(train=train.select(drawn), validation=_held_out(news).shuffle(seed=cfg.seed))
-    parts["validation"] = parts["validation"].select(range(min(500, len(parts["validation"]))))
+    held = _held_out(news).shuffle(seed=cfg.seed)
+    held = held.select(range(min(500, len(held))))
+    parts = DatasetDict(train=train.select(drawn), validation=held)
     how = (tokenizer.model_max_length, cfg.truncation, False)
     tokens = tokenize_parts(parts, tokenizer, *how)
     own = dict(epochs=_PILOT["epochs"], batch_size=size, time_limit=f"{max(seconds, 0.001):.3f}s")
@@ -249,7 +251,7 @@ def choose_plan(
         plans += [plan for n in _EPOCHS if (plan := _encoder_plan(*what, epochs=n))]
     return max(plans, key=lambda plan: (plan.accuracy, -plan.seconds))
 
-# %% ../../nbs/6_run/06_budget.ipynb #074f3f82
+# %% ../../nbs/6_run/06_budget.ipynb #b59d82a4
 def _percent(value:float)->str: return f"{100 * value:.1f}%"
 
 def plan_words(
@@ -259,7 +261,8 @@ def plan_words(
     "Say what will be done, what it should reach, and when it should be done"
     low, high = map(_percent, plan.interval_80)
     expected = f"{_percent(plan.accuracy)} on articles like these (80% interval {low} to {high})"
-    rows = f"all {plan.of:,} rows" if plan.rows == plan.of else f"{plan.rows:,} of {plan.of:,} rows"
+    rows = f"{plan.rows:,} of {plan.of:,} rows"
+    rows = f"all {plan.of:,} rows" if plan.rows == plan.of else rows
     if plan.model == "linear":
         why = "it is expected to do best in this time" if pilot else "there is no time for more"
         return [f"a linear model on {rows}: {why}; expected: {expected}"]
@@ -324,13 +327,14 @@ def check_budget(
         raise UserError(found, do=do)
     return seconds
 
-# %% ../../nbs/6_run/06_budget.ipynb #e8a1b341
+# %% ../../nbs/6_run/06_budget.ipynb #78f93321
 def _with_recipe(
     cfg:Config, # With a budget
 )->Config:
     "Set what the recipe says, where nothing else was asked for"
     usual = Config()
-    return replace(cfg, **{k: v for k, v in RECIPE.items() if getattr(cfg, k) == getattr(usual, k)})
+    own = {k: v for k, v in RECIPE.items() if getattr(cfg, k) == getattr(usual, k)}
+    return replace(cfg, **own)
 
 def _planned(
     cfg:Config, # With a budget

@@ -34,6 +34,7 @@ from ..data.audit import AuditOptions, audit_news
 from ..data.duplicates import CopyFindings, copy_findings, labelled_texts
 from ..data.seen import read_seen
 from ..evaluate.calibrate import Calibration, format_calibration
+from ..evaluate.clusters import RowClusters
 from ..evaluate.compare import BriefComparison, Comparison, in_brief
 from ..evaluate.figures import Metrics, write_metrics
 from ..evaluate.holdout import Looks, format_looks, record_look
@@ -132,7 +133,8 @@ def evaluate_run(
     taught = beside_teacher(job.teachers, news, table, job.out, job.device.name)
     copies, notes = _search_copies(news)
     near, seen = copies and copies.copied, read_seen(predictor.folder)
-    tested = test_figures(proba, test, names, calibration, near, seen)
+    stories = RowClusters(copies.groups) if copies and copies.groups is not None else None
+    tested = test_figures(proba, test, names, calibration, near, seen, stories)
     tested.test.notes.extend([*notes, *forecast_notes(job.out, tested.test.accuracy)])
     metrics = Metrics(
         validation=validation,
