@@ -25,6 +25,7 @@ from newsclf.run.dataset import draw_rows, load_rows
 
 STORED = Path(__file__).resolve().parent / "figures/forecast.json"
 EPOCHS = (1, 2, 4, 8)
+ANCHOR = 8000 # Training rows at which a linear model tells how hard the classes are
 
 
 def kept_runs(keep: Path, sizes: list[int]) -> list[dict]:
@@ -65,31 +66,42 @@ def linear_curve(data: str, sizes: list[int]) -> dict[int, float]:
     return out
 
 
+def doublings(runs: list[dict]) -> np.ndarray:
+    "How often the anchor's rows are doubled"
+    return np.array([math.log2(run["rows"] / ANCHOR) for run in runs])
+
+
 def features(runs: list[dict]) -> np.ndarray:
-    "A row a run: 1, doublings of 1,000 rows, doublings of epochs, their product"
-    r = np.array([math.log2(run["rows"] / 1000) for run in runs])
-    e = np.array([math.log2(run["epochs"]) for run in runs])
-    return np.stack([np.ones_like(r), r, e, r * e], 1)
-
-
-def beside(runs: list[dict]) -> np.ndarray:
-    "Logarithm of an encoder's errors over those of the linear model"
-    return np.array([math.log(run["wrong"] / run["linear"]) for run in runs])
+    "A row a run: 1, doublings of the anchor's rows, one over the epochs"
+    epochs = np.array([run["epochs"] for run in runs], dtype=float)
+    return np.stack([np.ones_like(epochs), doublings(runs), 1 / epochs], 1)
 
 
 def fit(runs: list[dict]) -> np.ndarray:
-    "Least squares"
-    return np.linalg.lstsq(features(runs), beside(runs), rcond=None)[0]
+    "Least squares for the logarithm of an encoder's errors over the linear model's at the anchor"
+    beside = np.log([run["wrong"] / run["anchor"] for run in runs])
+    return np.linalg.lstsq(features(runs), beside, rcond=None)[0]
+
+
+def off(runs: list[dict], line: np.ndarray) -> np.ndarray:
+    "How far runs are off a line"
+    return np.log([run["wrong"] / run["anchor"] for run in runs]) - features(runs) @ line
 
 
 def unseen(runs: list[dict]) -> list[float]:
     "How far off the line is at each size when it was fitted to the others"
     out = []
     for size in sorted({run["rows"] for run in runs}):
-        kept = [run for run in runs if run["rows"] != size]
         left = [run for run in runs if run["rows"] == size]
-        out += (beside(left) - features(left) @ fit(kept)).tolist()
+        out += off(left, fit([run for run in runs if run["rows"] != size])).tolist()
     return out
+
+
+def linear_fit(linear: dict[int, float]) -> np.ndarray:
+    "The linear model's errors over those at the anchor: per doubling, and its square"
+    x = doublings([dict(rows=rows) for rows in linear])
+    y = np.log([wrong / linear[ANCHOR] for wrong in linear.values()])
+    return np.linalg.lstsq(np.stack([x, x**2], 1), y, rcond=None)[0]
 
 
 def main():
@@ -101,13 +113,12 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=sizes, help=f"{sizes}")
     given = parser.parse_args()
     runs = [*kept_runs(given.keep, given.sizes), published_run()]
-    sizes = sorted({run["rows"] for run in runs})
-    linear = linear_curve(given.data, sizes)
-    runs = [run | dict(linear=linear[run["rows"]]) for run in runs]
-    slope = -np.polyfit(np.log2(sizes), np.log2([linear[n] for n in sizes]), 1)[0]
-    off = unseen(runs)
-    found = dict(slope=float(slope), fit=fit(runs).tolist(), unseen=off, runs=runs,
-                 spread=float(np.sqrt(np.mean(np.square(off)))))
+    linear = linear_curve(given.data, sorted({ANCHOR, *(run["rows"] for run in runs)}))
+    runs = [run | dict(linear=linear[run["rows"]], anchor=linear[ANCHOR]) for run in runs]
+    line, free = fit(runs), len(runs) - 3
+    spread = float(np.sqrt(np.square(off(runs, line)).sum() / free))
+    found = dict(linear=linear_fit(linear).tolist(), fit=line.tolist(), spread=spread,
+                 unseen=unseen(runs), runs=runs)
     record = circumstances() | dict(units=processor_units()) | found
     STORED.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(found, indent=1))

@@ -11,71 +11,89 @@ from dataclasses import dataclass
 
 from scipy.stats import norm
 
-# %% ../../nbs/4_evaluate/33_forecast.ipynb #14c758c1
-_SLOPE = 0.23 # Of a linear model's errors: doubling the rows leaves 2**-_SLOPE of them
+# %% ../../nbs/4_evaluate/33_forecast.ipynb #2ccc436d
+_ANCHOR = 8000 # Training rows at which a linear model tells how hard the classes are
+_LINEAR = (-0.1381, 0.0090) # Its errors, as a logarithm: per doubling of the anchor, and its square
+_FAR = 6.0 # Doublings, beyond which the curve is not followed
 
 @dataclass(frozen=True)
 class Seen:
     "Errors that were counted after a training"
-    wrong:float # Share of articles that it got wrong
+    wrong:float # Rate of errors
     tested:int # On so many
     rows:int # After training on so many
     epochs:float
 
 @dataclass(frozen=True)
 class Expected:
-    "A share of errors that is expected"
+    "An error rate that is expected"
     value:float # The most likely
-    low:float; high:float # 80% interval
+    low:float # End of the 80% interval
+    high:float # The other
 
 def _expected(
-    value:float, # The most likely share
+    value:float, # The most likely rate
     error:float, # Standard deviation of its logarithm
 )->Expected:
-    "Surround a share of errors with its 80% interval"
+    "Surround an error rate with its 80% interval"
     away = math.exp(norm.ppf(0.9) * error)
     return Expected(value, value / away, min(1.0, value * away))
 
-def _share_error(
+def _rate_error(
     seen:Seen,
-)->float: # Standard deviation of the logarithm of its share
-    "State how much a share of errors varies with the rows that it was counted on"
+)->float: # Standard deviation of its logarithm
+    "State how much an error rate varies with the rows that it was counted on"
     wrong = max(seen.wrong, 0.5 / seen.tested)
     return math.sqrt((1 - wrong) / (wrong * seen.tested))
+
+def _doublings(
+    rows:int, # Training rows
+)->float: # Negative for fewer than the anchor's
+    "Count how often the anchor's rows are doubled"
+    return min(_FAR, math.log2(rows / _ANCHOR))
+
+def _linear_curve(
+    rows:int, # Training rows
+)->float: # Logarithm
+    "Follow the curve of a linear model from the anchor"
+    x = _doublings(rows)
+    return _LINEAR[0] * x + _LINEAR[1] * x**2
 
 def linear_errors(
     seen:Seen, # A linear model's errors
     rows:int, # To train on
 )->Expected:
     "Forecast the errors of a linear model"
-    steps = math.log2(rows / seen.rows)
-    value = max(seen.wrong, 0.5 / seen.tested) * 2 ** (-_SLOPE * steps)
-    return _expected(value, math.hypot(_share_error(seen), 0.02 * abs(steps)))
+    moved = _linear_curve(rows) - _linear_curve(seen.rows)
+    value = max(seen.wrong, 0.5 / seen.tested) * math.exp(moved)
+    away = 0.02 * abs(math.log2(rows / seen.rows)) # as far as the curve may be off
+    return _expected(value, math.hypot(_rate_error(seen), away))
 
-# %% ../../nbs/4_evaluate/33_forecast.ipynb #891d6407
-_FIT = (-0.05, -0.05, -0.1, 0.0) # Constant; per doubling of rows from 1,000; of epochs; of both
-_SPREAD = 0.05 # Standard deviation of the logarithm of errors around this line
-_OTHER = 0.05 # And of the line itself from one data set to another: assumed
+# %% ../../nbs/4_evaluate/33_forecast.ipynb #1a87243a
+_FIT = (-0.3710, -0.1083, 0.2158) # Constant; per doubling of the anchor's rows; for 1 / epochs
+_SPREAD = 0.0455 # Standard deviation of the logarithm of errors around this line
+_OTHER = 0.06 # And of the line itself from one data set to another: assumed
 
 def _beside_linear(
     rows:int, # Training rows
     epochs:float,
-)->float: # Share of the linear model's errors that an encoder makes, too
-    "Compute the share of a linear model's errors that remains"
-    r, e = math.log2(rows / 1000), math.log2(epochs)
-    constant, more_rows, more_epochs, both = _FIT
-    return math.exp(constant + more_rows * r + more_epochs * e + both * r * e)
+)->float: # Errors of an encoder by those of the linear model at the anchor
+    "Compute the factor between an encoder's errors and those of a linear model"
+    constant, more_rows, few_epochs = _FIT
+    return math.exp(constant + more_rows * _doublings(rows) + few_epochs / epochs)
 
-# %% ../../nbs/4_evaluate/33_forecast.ipynb #33bc708d
+# %% ../../nbs/4_evaluate/33_forecast.ipynb #6c31f5b9
 def _pilot_says(
     pilot:Seen, # An encoder's errors
     linear:Seen, # A linear model's
 )->tuple[float, float]: # By how much the logarithm of errors moves; its standard deviation
     "Learn from a pilot how far this data set is off the line"
-    there = linear_errors(linear, pilot.rows).value
+    there = linear_errors(linear, _ANCHOR).value
     line = there * _beside_linear(pilot.rows, pilot.epochs)
     off = math.log(max(pilot.wrong, 0.5 / pilot.tested) / line)
-    error = math.hypot(_share_error(pilot), _SPREAD)
+    error = math.hypot(_rate_error(pilot), _SPREAD)
+    if abs(off) > 3 * math.hypot(_OTHER, error): # other texts than the line was made for
+        return off, error
     weight = _OTHER**2 / (_OTHER**2 + error**2)
     return weight * off, _OTHER * math.sqrt(1 - weight)
 
@@ -86,7 +104,7 @@ def encoder_errors(
     pilot:Seen|None=None, # An encoder's errors after a short training
 )->Expected:
     "Forecast the errors of an encoder"
-    there = linear_errors(linear, rows).value
+    there = linear_errors(linear, _ANCHOR).value
     moved, unsure = _pilot_says(pilot, linear) if pilot else (0.0, _OTHER)
-    error = math.hypot(_SPREAD, unsure, _share_error(linear))
+    error = math.hypot(_SPREAD, unsure, _rate_error(linear))
     return _expected(there * _beside_linear(rows, epochs) * math.exp(moved), error)

@@ -144,12 +144,11 @@ def run_pilot(
     pace = training.cfg.batch_size / step
     return Pilot(pace, answer, seen if result.steps >= steps else None)
 
-# %% ../../nbs/6_run/06_budget.ipynb #17266617
-_TRIAL = 0.4 # Seconds of the linear trial for 1,000 rows, where the next three were measured
-_ALWAYS = 18.0 # Seconds around any training: saving, drawing, a report
-_SEARCH = 0.4 # And for 1,000 training rows: near-duplicates, frequent words, digests
-_LINEAR = 0.6 # Of fitting a linear model, for 1,000 training rows
-_HALF = 2000 # The check in bfloat16 takes as long as so many rows in float32, where it is emulated
+# %% ../../nbs/6_run/06_budget.ipynb #9e200ec9
+_TRIAL = 0.25 # Seconds of the linear trial for 1,000 rows, where the next were measured
+_AROUND_LINEAR = (4.0, 0.6) # Seconds from the rows to the report: always; for 1,000 rows
+_AROUND_ENCODER = (12.0, 0.5) # The same without training and without the encoder's answers
+_HALF = 800 # The check in bfloat16 takes as long as so many rows in float32, where it is emulated
 
 @dataclass(frozen=True)
 class Sizes:
@@ -173,9 +172,10 @@ def _slower(
 def _around(
     rows:int, # That are learned
     linear:LinearTrial, # Tells the pace
+    seconds:tuple[float, float]=_AROUND_ENCODER, # Always; for 1,000 rows
 )->float: # Seconds
-    "Estimate what every training has around it"
-    return _slower(linear) * (_ALWAYS + _SEARCH * rows / 1000)
+    "Estimate what a training has around it"
+    return _slower(linear) * (seconds[0] + seconds[1] * rows / 1000)
 
 def _asked(
     sizes:Sizes, # Of the data
@@ -184,8 +184,8 @@ def _asked(
     "Estimate how long calibration, test and the check in bfloat16 take an encoder"
     return (2 * sizes.validation + sizes.calibration + sizes.test + _HALF) / pilot.answer
 
-# %% ../../nbs/6_run/06_budget.ipynb #55941578
-_EPOCHS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
+# %% ../../nbs/6_run/06_budget.ipynb #e60b48e9
+_EPOCHS = (1.0, 2.0, 3.0, 4.0) # More did not help
 _PLANNED = 0.95 # Of the time: the rest is for what takes longer than expected
 _FEWEST = 200 # Training rows
 
@@ -209,11 +209,11 @@ def _linear_plan(
     linear:LinearTrial, # From `try_linear`
 )->Plan:
     "Plan the linear model, on as many rows as there is time for"
-    slower, left = _slower(linear), _PLANNED * budget - spent
-    fit = (left / slower - _ALWAYS) / (_SEARCH + _LINEAR)
+    left, (always, thousand) = _PLANNED * budget - spent, _AROUND_LINEAR
+    fit = (left / _slower(linear) - always) / thousand
     rows = min(sizes.train, max(_FEWEST, int(1000 * fit)))
     found = linear_errors(linear.seen, rows)
-    took = spent + _around(rows, linear) + slower * _LINEAR * rows / 1000
+    took = spent + _around(rows, linear, _AROUND_LINEAR)
     what = (rows, sizes.train, 1.0, 1 - found.value, (1 - found.high, 1 - found.low), took)
     return Plan(budget, "linear", *what, limit=0.0, enough=False)
 
@@ -226,7 +226,7 @@ def _encoder_plan(
 )->Plan|None: # None where the time is too short
     "Plan a training of so many epochs, on as many rows as there is time for"
     asked, epoch = _asked(sizes, pilot), sizes.validation / pilot.answer
-    a_row = epochs / pilot.train + _slower(linear) * _SEARCH / 1000
+    a_row = epochs / pilot.train + (_around(1000, linear) - _around(0, linear)) / 1000
     left = _PLANNED * budget - spent - asked - _around(0, linear) - epochs * epoch
     rows = min(sizes.train, int(left / a_row))
     if rows < min(_FEWEST, sizes.train):
@@ -327,7 +327,7 @@ def check_budget(
         raise UserError(found, do=do)
     return seconds
 
-# %% ../../nbs/6_run/06_budget.ipynb #78f93321
+# %% ../../nbs/6_run/06_budget.ipynb #970b10e3
 def _with_recipe(
     cfg:Config, # With a budget
 )->Config:
@@ -357,7 +357,7 @@ def plan_run(
     budget = check_budget(cfg)
     linear, pilot = try_linear(news, cfg.seed), None
     spent = time.perf_counter() - began
-    if budget - spent > 40: # else there is no time to try anything
+    if budget - spent > 45: # else there is no time to try anything
         pilot = run_pilot(_with_recipe(cfg), news, 0.08 * budget)
         spent = time.perf_counter() - began
     plan = choose_plan(cfg, budget, spent, _sizes(news), linear, pilot)
