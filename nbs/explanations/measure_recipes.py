@@ -407,7 +407,7 @@ def with_linear(given, base: dict[str, Any]) -> dict[str, dict]:
         out[name] = dict(
             accuracy=d.b, difference=d.difference, interval_95=list(d.interval_95), says=said[name],
             seeds=[given.seeds[0]], rows=len(train),
-            seconds=round(took, 1) if name == "linear" else None,
+            seconds=round(took, 1), # for the second, the base recipe's are still to be added
         )
     return out
 
@@ -420,6 +420,8 @@ def report(given) -> dict:
         for n, r in runs.items() if not n.startswith("curve-")
     }
     found |= with_linear(given, runs["base"][given.seeds[0]])
+    if alone := found["base"]["seconds"]:
+        found["with-linear"]["seconds"] += alone
     if len(several := runs["base"]) > 1: # an ensemble costs nothing more to try
         labels = next(iter(several.values()))["labels"]
         p = sum(torch.tensor(r["logits"]).softmax(-1) for r in several.values())
