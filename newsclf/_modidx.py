@@ -2362,6 +2362,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'newsclf.run.budget._planned': ('6_run/budget.html#_planned', 'newsclf/run/budget.py'),
                                     'newsclf.run.budget._sizes': ('6_run/budget.html#_sizes', 'newsclf/run/budget.py'),
                                     'newsclf.run.budget._slower': ('6_run/budget.html#_slower', 'newsclf/run/budget.py'),
+                                    'newsclf.run.budget._time_for_pilot': ('6_run/budget.html#_time_for_pilot', 'newsclf/run/budget.py'),
                                     'newsclf.run.budget._with_recipe': ('6_run/budget.html#_with_recipe', 'newsclf/run/budget.py'),
                                     'newsclf.run.budget.check_budget': ('6_run/budget.html#check_budget', 'newsclf/run/budget.py'),
                                     'newsclf.run.budget.choose_plan': ('6_run/budget.html#choose_plan', 'newsclf/run/budget.py'),

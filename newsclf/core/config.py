@@ -234,8 +234,8 @@ class _Course(_Steps):
         help="Stop after this many evaluations without a lower validation loss, "
         "and keep the best model")
     budget: str = _setting(
-        "training", "", "Time for everything, such as 10m: newsclf looks how fast this machine is, "
-        "and chooses rows and epochs, or a linear model", shown="none")
+        "training", "", "Time for everything, such as 10m: newsclf measures this machine, and "
+        "chooses rows and epochs, or a linear model", shown="none")
     time_limit: str = _setting(
         "training", "", "Most time for training, such as 30m; it ends with the weights it has",
         shown="none")

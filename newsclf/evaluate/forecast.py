@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from scipy.stats import norm
 
-# %% ../../nbs/4_evaluate/33_forecast.ipynb #2ccc436d
+# %% ../../nbs/4_evaluate/33_forecast.ipynb #dbae56c9
 _ANCHOR = 8000 # Training rows at which a linear model tells how hard the classes are
-_LINEAR = (-0.1381, 0.0090) # Its errors, as a logarithm: per doubling of the anchor, and its square
+_LINEAR = (-0.1381, 0.0090) # Logarithm of its errors: per doubling, and its square
 _FAR = 6.0 # Doublings, beyond which the curve is not followed
 
 @dataclass(frozen=True)
