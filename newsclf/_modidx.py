@@ -84,8 +84,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'newsclf.cli.learning._holdout_rows': ( '9_cli/learning.html#_holdout_rows',
                                                                               'newsclf/cli/learning.py'),
                                       'newsclf.cli.learning._next_step': ('9_cli/learning.html#_next_step', 'newsclf/cli/learning.py'),
-                                      'newsclf.cli.learning._process_began': ( '9_cli/learning.html#_process_began',
-                                                                               'newsclf/cli/learning.py'),
                                       'newsclf.cli.learning._rejected_rows': ( '9_cli/learning.html#_rejected_rows',
                                                                                'newsclf/cli/learning.py'),
                                       'newsclf.cli.learning._run_settings': ( '9_cli/learning.html#_run_settings',

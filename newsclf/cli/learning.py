@@ -7,7 +7,6 @@ __all__ = ['train', 'holdout', 'check_command', 'audit']
 
 # %% ../../nbs/9_cli/20_learning.ipynb #93897be8
 import shlex
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -69,13 +68,6 @@ _Verbose = Annotated[bool, typer.Option(
     "--verbose", help="Show every line of the run instead of one screen"
 )]
 
-# %% ../../nbs/9_cli/20_learning.ipynb #b9778198
-def _process_began()->float: # By `time.perf_counter`
-    "Tell when this command began: a budget counts from there"
-    import psutil
-
-    return time.perf_counter() - (time.time() - psutil.Process().create_time())
-
 # %% ../../nbs/9_cli/20_learning.ipynb #f12c7824
 def _run_settings(
     preset:str | None, # As typed
@@ -121,8 +113,7 @@ def train(
     with open_screen(verbose) as say:
         from newsclf.run.job import run_job
 
-        how = dict(resume=run.resume, texts=texts, say=say, began=_process_began())
-        folder = run_job(cfg, out, **how)
+        folder = run_job(cfg, out, resume=run.resume, texts=texts, say=say)
         if run.like:
             from newsclf.run.like import compare_with
 

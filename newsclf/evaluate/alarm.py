@@ -8,6 +8,7 @@ __all__ = ['anytime_estimate', 'fall_evidence', 'first_alarm', 'Watch', 'watch_p
 # %% ../../nbs/4_evaluate/16_alarm.ipynb #1cf8ffb8
 from dataclasses import dataclass
 from math import ceil
+from typing import cast
 
 import numpy as np
 from scipy.optimize import brentq
@@ -36,7 +37,7 @@ def _error_end(
     "Find an end of the interval of the error rate"
     def excess(error):
         return _log_stake(wrong, right, error) - np.log(limit)
-    return brentq(excess, outer, wrong / (wrong + right), xtol=1e-15)
+    return cast(float, brentq(excess, outer, wrong / (wrong + right), xtol=1e-15))
 
 def anytime_estimate(
     right:int, # Correct predictions among those that were checked

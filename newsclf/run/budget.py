@@ -6,11 +6,12 @@
 __all__ = ['RECIPE', 'PLAN_FILE', 'LinearTrial', 'try_linear', 'Pilot', 'run_pilot', 'Sizes', 'Plan', 'choose_plan', 'plan_words',
            'forecast_words', 'time_words', 'check_budget', 'plan_run', 'kept_plan', 'forecast_notes']
 
-# %% ../../nbs/6_run/06_budget.ipynb #caf17a93
+# %% ../../nbs/6_run/06_budget.ipynb #2d0b3288
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from datasets import DatasetDict, concatenate_datasets
@@ -96,7 +97,7 @@ def _marking(
 
     return Marking
 
-# %% ../../nbs/6_run/06_budget.ipynb #08e6403d
+# %% ../../nbs/6_run/06_budget.ipynb #e0faa923
 def _pilot_training(
     cfg:Config, # Of the run
     news:NewsData, # From `load_rows`
@@ -113,7 +114,7 @@ def _pilot_training(
     drawn = np.random.default_rng((cfg.seed, 3)).permutation(len(train))[: int(_PILOT["rows"])]
     held = _held_out(news).shuffle(seed=cfg.seed)
     held = held.select(range(min(500, len(held))))
-    parts = DatasetDict(train=train.select(drawn), validation=held)
+    parts = DatasetDict({"train": train.select(drawn), "validation": held})
     how = (tokenizer.model_max_length, cfg.truncation, False)
     tokens = tokenize_parts(parts, tokenizer, *how)
     own = dict(epochs=_PILOT["epochs"], batch_size=size, time_limit=f"{max(seconds, 0.001):.3f}s")
@@ -134,7 +135,7 @@ def run_pilot(
     with scratch_folder() as out:
         training, steps = _pilot_training(cfg, news, seconds, out)
         result = fine_tune(training, kind=_marking(marks))
-    rows, pad = training.tokens["validation"], training.tokenizer.pad_token_id
+    rows, pad = training.tokens["validation"], cast(int, training.tokenizer.pad_token_id)
     began = time.perf_counter()
     z = id_logits(training.model.eval(), rows["input_ids"][:], pad)
     answer = len(rows) / (time.perf_counter() - began)
@@ -144,7 +145,7 @@ def run_pilot(
     pace = training.cfg.batch_size / step
     return Pilot(pace, answer, seen if result.steps >= steps else None)
 
-# %% ../../nbs/6_run/06_budget.ipynb #04a79353
+# %% ../../nbs/6_run/06_budget.ipynb #0ac29cee
 _TRIAL = 0.25 # Seconds of the linear trial for 1,000 rows, where the next were measured
 _AROUND_LINEAR = (4.0, 0.6) # Seconds from the rows to the report: always; for 1,000 rows
 _AROUND_ENCODER = (12.0, 0.5) # The same without training and without the encoder's answers
@@ -161,7 +162,8 @@ class Sizes:
 def _sizes(
     news:NewsData, # From `load_rows`
 )->Sizes:
-    return Sizes(**{part: len(rows) for part, rows in news.parts.items()})
+    named = ("train", "validation", "calibration", "test")
+    return Sizes(*(len(news.parts[part]) for part in named))
 
 def _slower(
     linear:LinearTrial, # Tells the pace
@@ -260,19 +262,19 @@ def choose_plan(
         plans += [plan for n in _EPOCHS if (plan := _encoder_plan(*what, epochs=n))]
     return max(plans, key=lambda plan: (plan.accuracy, -plan.seconds))
 
-# %% ../../nbs/6_run/06_budget.ipynb #b59d82a4
+# %% ../../nbs/6_run/06_budget.ipynb #864918cb
 def _percent(value:float)->str: return f"{100 * value:.1f}%"
 
 def plan_words(
     plan:Plan, # From `choose_plan`
-    pilot:Pilot|None, # What the pilot has shown
+    pilot:Pilot|None, # What the pilot has shown; None only for a linear model
 )->list[str]: # Lines
     "Say what will be done, what it should reach, and when it should be done"
     low, high = map(_percent, plan.interval_80)
     expected = f"{_percent(plan.accuracy)} on articles like these (80% interval {low} to {high})"
     rows = f"{plan.rows:,} of {plan.of:,} rows"
     rows = f"all {plan.of:,} rows" if plan.rows == plan.of else rows
-    if plan.model == "linear":
+    if plan.model == "linear" or not pilot:
         why = "it is expected to do best in this time" if pilot else "there is no time for more"
         return [f"a linear model on {rows}: {why}; expected: {expected}"]
     epochs = f"{plan.epochs:g} epoch{'s' * (plan.epochs != 1)}"
@@ -281,18 +283,18 @@ def plan_words(
     more = ["no recipe that was tried can use more time"] * plan.enough
     return [f"{told}expected: {expected}, {done}", *more]
 
-# %% ../../nbs/6_run/06_budget.ipynb #cecc7fca
+# %% ../../nbs/6_run/06_budget.ipynb #3d290c5d
 def forecast_words(
     plan:Plan, # From `choose_plan`
     accuracy:Estimate, # On the test rows
 )->str:
     "Say how wrong the forecast was"
-    low, high = plan.interval_80
-    inside = "within" if low <= accuracy.value <= high else "outside"
-    off = 100 * (accuracy.value - plan.accuracy)
+    (low, high), came = plan.interval_80, cast(float, accuracy.value)
+    inside = "within" if low <= came <= high else "outside"
+    off = 100 * (came - plan.accuracy)
     ends = f"{_percent(low)} to {_percent(high)}"
-    came = f"{_percent(accuracy.value)} came, {off:+.1f} points, {inside} the interval"
-    return f"forecast before training: {_percent(plan.accuracy)} (80% interval {ends}); {came}"
+    result = f"{_percent(came)} came, {off:+.1f} points, {inside} the interval"
+    return f"forecast before training: {_percent(plan.accuracy)} (80% interval {ends}); {result}"
 
 # %% ../../nbs/6_run/06_budget.ipynb #2aa689fe
 def time_words(

@@ -342,4 +342,5 @@ def rows_to_check(
     others = table.drop(columns=["digest", "label"], errors="ignore")
     others.insert(0, "digest", digests)
     others.insert(1, "label", "")
-    return others[others["digest"].isin(waiting)].drop_duplicates("digest")
+    first = ~others["digest"].duplicated()
+    return others[first & others["digest"].isin(list(waiting))]

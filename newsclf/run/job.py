@@ -25,13 +25,12 @@ def run_job(
     say:Callable=print, # Takes lines for the user
     resume:bool=False, # Continue a run that was interrupted?
     texts:bool=True, # May the report show articles?
-    began:float|None=None, # When a budget began, by `time.perf_counter`; None for now
 )->Path: # The run folder
     "Train, evaluate and save a news classifier"
     one_heap()
     check_tracker(cfg.track)
     started, clock, say, plan = utc_now(), Clock(), first_process(say), None
-    began = time.perf_counter() if began is None else began
+    began = time.perf_counter() # for a budget
     place = choose_folder(out, resume)
     if done := place.finished:
         return already_finished(cfg, done, say)
