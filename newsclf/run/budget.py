@@ -6,7 +6,7 @@
 __all__ = ['RECIPE', 'PLAN_FILE', 'LinearTrial', 'try_linear', 'Pilot', 'run_pilot', 'Sizes', 'Plan', 'choose_plan', 'plan_words',
            'forecast_words', 'time_words', 'check_budget', 'plan_run', 'kept_plan', 'forecast_notes']
 
-# %% ../../nbs/6_run/06_budget.ipynb #2d0b3288
+# %% ../../nbs/6_run/06_budget.ipynb #f8a22a08
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,6 +28,7 @@ from newsclf.core.machine import (
 from ..core.config import Config, UserError
 from ..core.durations import clock_time, read_duration
 from ..core.events import Event, Note
+from ..core.provenance import without_path
 from ..core.storage import read_sealed_json, scratch_folder, sealed_json, write_text
 from ..core.values import Estimate, as_json, from_json
 from ..data.linear import linear_baseline, out_of_fold, text_features
@@ -186,7 +187,7 @@ def _asked(
     "Estimate how long calibration, test and the check in bfloat16 take an encoder"
     return (2 * sizes.validation + sizes.calibration + sizes.test + _HALF) / pilot.answer
 
-# %% ../../nbs/6_run/06_budget.ipynb #fdcb3059
+# %% ../../nbs/6_run/06_budget.ipynb #73090ad3
 _EPOCHS = (1.0, 2.0, 3.0, 4.0) # More did not help
 _PLANNED = 0.92 # Of the time: the rest is for what takes longer than expected
 _FEWEST = 200 # Training rows
@@ -237,8 +238,8 @@ def _encoder_plan(
     after = asked + _around(rows, linear)
     took = spent + after + epochs * (epoch + rows / pilot.train)
     what = (rows, sizes.train, epochs, 1 - found.value, (1 - found.high, 1 - found.low), took)
-    most = budget - spent - after # of which a part is spare
-    return Plan(budget, cfg.model, *what, limit=most, enough=took < 0.8 * budget)
+    most, name = budget - spent - after, without_path(cfg.model) # a part of the time is spare
+    return Plan(budget, name, *what, limit=most, enough=took < 0.8 * budget)
 
 def _time_for_pilot(
     budget:float, spent:float, # Seconds: for everything; until now
