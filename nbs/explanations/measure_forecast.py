@@ -5,7 +5,7 @@ python nbs/explanations/measure_forecast.py DATA --keep recipes [--sizes 500 100
 DATA is a folder in AG News' format, and --keep the folder in which measure_recipes.py has kept what
 its recipes curve-1, curve-2, curve-4 and curve-8 answered with --rows of these sizes; what is not
 there is left out. The published run on all rows of DATA (figures/ag-news-*.json) joins them with its
-validation rows. A linear model learns the same rows. The fit is written to figures/forecast.json, with
+validation rows. The linear model of a run learns the same rows. The fit is written to figures/forecast.json, with
 the errors of a check that leaves out one size at a time.
 """
 
@@ -20,7 +20,7 @@ from datasets import concatenate_datasets
 from newsclf.core.config import make_config
 from newsclf.core.machine import processor_units
 from newsclf.core.provenance import circumstances
-from newsclf.data.linear import linear_baseline
+from newsclf.run.budget import linear_mistakes
 from newsclf.run.dataset import draw_rows, load_rows
 
 STORED = Path(__file__).resolve().parent / "figures/forecast.json"
@@ -54,15 +54,13 @@ def published_run() -> dict:
 
 
 def linear_curve(data: str, sizes: list[int]) -> dict[int, float]:
-    "Errors of a linear model on the same rows"
+    "Errors of the linear model of a run on the same rows"
     news = load_rows(make_config(data=data), lambda line: None)
     held = concatenate_datasets([news.parts["validation"], news.parts["calibration"]])
-    truth, out = np.asarray(held["label"][:]), {}
+    out = {}
     for rows in sizes:
         train = draw_rows(news, rows, make_config().seed).parts["train"]
-        what = (train["text"][:], np.asarray(train["label"][:]), held["text"][:])
-        p = linear_baseline(*what, len(news.names), make_config().seed)
-        out[rows] = float((p.argmax(1) != truth).mean())
+        out[rows] = linear_mistakes(train, held, news.names, make_config()) / len(held)
     return out
 
 

@@ -42,6 +42,7 @@ from newsclf.model.classifier import BertForSequenceClassification, new_classifi
 from newsclf.model.logits import id_logits
 from newsclf.model.tokenizers import load_tokenizer
 from newsclf.model.weights import find_model
+from newsclf.run.budget import _marking
 from newsclf.run.dataset import load_rows
 from newsclf.train.batches import LengthSampler
 from newsclf.train.more_options import Training
@@ -315,7 +316,7 @@ def fit(name: str, seed: int, given, rows: int, marks: list[float] | None = None
         further(tokens["train"], model, tokenizer, seed)
     before = time.perf_counter() - began
     cfg = make_config(**(settings | dict(seed=seed, trainer=quiet)))
-    kind = recipe.kind if marks is None else clocked(recipe.kind, marks)
+    kind = recipe.kind if marks is None else _marking(marks, recipe.kind)
     with tempfile.TemporaryDirectory() as out:
         what = (model, tokenizer, tokens, cfg, Path(out), device, precision)
         result = fine_tune(Training(*what, say=lambda line: None), kind=kind)
@@ -337,17 +338,6 @@ def pace(name: str, given) -> dict:
     marks: list[float] = []
     done = fit(name, given.seeds[0], given, 480, marks)
     return dict(step=float(np.median(np.diff(marks))), before=done["before"] / 480)
-
-
-def clocked(kind: type[FastTrainer], marks: list[float]) -> type[FastTrainer]:
-    "A trainer that notes when its steps begin"
-
-    class Clocked(kind):
-        def training_step(self, *args, **kwargs):
-            marks.append(time.perf_counter())
-            return super().training_step(*args, **kwargs)
-
-    return Clocked
 
 
 def place(name: str, seed: int, given) -> Path:

@@ -54,6 +54,6 @@ def run_job(
             return folder
         result = course.finish(job, trained, clock, circumstances(command, started), texts)
     if plan:
-        say(budget.time_words(plan, time.perf_counter() - began))
+        say(budget.time_words(plan, time.perf_counter() - began, resume))
     say(outcome.closing_words(result, folder, clock.seconds))
     return folder
