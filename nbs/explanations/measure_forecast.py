@@ -59,7 +59,7 @@ def linear_curve(data: str, sizes: list[int]) -> dict[int, float]:
     held = concatenate_datasets([news.parts["validation"], news.parts["calibration"]])
     out = {}
     for rows in sizes:
-        train = draw_rows(news, rows, make_config().seed).parts["train"]
+        train = draw_rows(news, make_config(train_rows=rows)).parts["train"]
         out[rows] = linear_mistakes(train, held, news.names, make_config()) / len(held)
     return out
 

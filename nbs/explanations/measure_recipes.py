@@ -7,9 +7,9 @@ answer the same held-out rows of train.csv; test.csv decides nothing. What a run
 lies in the folder --keep and is not computed again, so that a screening can be stopped and gone on
 with, also beside other work: its clock does not count. With --pace, some steps of each recipe that
 is there are timed, which needs a machine that does nothing else. With --list, the recipes are listed;
-with --report, figures/recipes.json is written from what is there: accuracy, difference from `base`
+with --report, figures/recipes.json is written from what is there: accuracy, difference from --base
 with a 95% interval over rows (and seeds, where both have several), and seconds, which are steps of
-the training by the time of one.
+the training by the time of one. Another --output keeps a report of other sizes beside it.
 """
 
 import argparse
@@ -257,6 +257,7 @@ def lr(rate: float, **more) -> dict:
     return dict(learning_rate=rate, **more)
 
 
+UNSURE = dict(choose_rows="uncertain")
 RECIPES = {
     "base": Recipe("two epochs, learning rate 5e-5, linear: the chapter's"),
     "lr-1e-4": Recipe("learning rate 1e-4", lr(1e-4)),
@@ -285,6 +286,8 @@ RECIPES = {
     "consistent": Recipe("without contradictory near-duplicates", rows=without_contradictions),
     "short-first": Recipe("short rows first in the first epoch", kind=Curriculum),
     "further": Recipe("one epoch of masked words before", pretrain=True),
+    "uncertain": Recipe("rows that a linear model is unsure of, 1e-4", lr(1e-4, **UNSURE)),
+    "uncertain-once": Recipe("the same, one epoch", lr(1e-4, epochs=1.0, **UNSURE)),
 } | {f"curve-{n}": Recipe(f"{n} epochs, for learning curves", lr(RATE, epochs=float(n)))
      for n in (1, 2, 4, 8)}
 
@@ -405,18 +408,19 @@ def with_linear(given, base: dict[str, Any]) -> dict[str, dict]:
 def report(given) -> dict:
     "Compare all runs that are there with the base recipe"
     runs, pace = found_runs(given), paced(given)
+    several = runs[given.base]
     found = {
-        n: beside(runs["base"], r, pace.get(n)) | dict(says=RECIPES[n].says)
-        for n, r in runs.items() if not n.startswith("curve-")
+        n: beside(several, r, pace.get(n)) | dict(says=RECIPES[n].says)
+        for n, r in runs.items() if n == given.base or not n.startswith("curve-")
     }
-    found |= with_linear(given, runs["base"][given.seeds[0]])
-    if alone := found["base"]["seconds"]:
+    found |= with_linear(given, several[given.seeds[0]])
+    if alone := found[given.base]["seconds"]:
         found["with-linear"]["seconds"] += alone
-    if len(several := runs["base"]) > 1: # an ensemble costs nothing more to try
+    if len(several) > 1: # an ensemble costs nothing more to try
         labels = next(iter(several.values()))["labels"]
         p = sum(torch.tensor(r["logits"]).softmax(-1) for r in several.values())
         accuracy = float((p.argmax(1).numpy() == labels).mean())
-        told = f"{len(several)} runs of base, probabilities averaged"
+        told = f"{len(several)} runs of {given.base}, probabilities averaged"
         found["ensemble"] = dict(accuracy=accuracy, says=told)
     return found
 
@@ -432,7 +436,9 @@ def main():
     parser.add_argument("--model", default="minilm", help="encoder [minilm]")
     parser.add_argument("--list", action="store_true", help="list the recipes")
     parser.add_argument("--pace", action="store_true", help="time some steps of each recipe")
-    parser.add_argument("--report", action="store_true", help="write figures/recipes.json")
+    parser.add_argument("--report", action="store_true", help="write --output")
+    parser.add_argument("--base", default="base", help="the recipe that others are held against")
+    parser.add_argument("--output", type=Path, default=STORED, help="[figures/recipes.json]")
     given = parser.parse_intermixed_args()
     if given.list:
         print("\n".join(f"{name:<20}{r.says}" for name, r in RECIPES.items()))
@@ -440,7 +446,7 @@ def main():
     Path(given.keep).mkdir(parents=True, exist_ok=True)
     if given.report:
         record = circumstances() | dict(units=processor_units(), recipes=report(given))
-        STORED.write_text(json.dumps(record, indent=1) + "\n")
+        given.output.write_text(json.dumps(record, indent=1) + "\n")
         print(json.dumps(record["recipes"], indent=1))
         return
     if given.pace:

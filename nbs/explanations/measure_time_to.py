@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "figures" / "time_to.json"
 def arguments():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("data", help="whatever newsclf train takes as --data")
-    ap.add_argument("--preset", help="quickstart or chapter")
+    ap.add_argument("--preset", help="quickstart, fast or chapter")
     ap.add_argument("--config", help="TOML file with the recipe")
     ap.add_argument("--every", type=int, default=100, help="steps between two evaluations")
     ap.add_argument("--name", help="of the recipe in the results [that of --config, or --preset]")

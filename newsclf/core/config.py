@@ -172,7 +172,10 @@ class _Split(_Bad):
         "data", "", shown="the test of the data, or rows held out", path=True,
         help="File of a fixed test, such as newsclf holdout cuts")
     train_rows: int = _setting(
-        "data", 0, "Training rows to use, drawn at random", shown="all", span=(0, 10**9))
+        "data", 0, "Training rows to use", shown="all", span=(0, 10**9))
+    choose_rows: str = _setting(
+        "data", "random", choices=("random", "uncertain"),
+        help="Which of them: random; uncertain: more of those that a linear model is unsure of")
 
 # %% ../../nbs/0_core/00_config.ipynb #4c1d7a11
 @dataclass(frozen=True)
@@ -307,6 +310,8 @@ CHAPTER_STEPS: dict[str, Any] = dict(epochs=2.0, batch_size=24)
 
 _PRESETS = dict(
     quickstart=dict(data="sample", model="minilm"),
+    fast=dict(model="minilm", learning_rate=1e-4, epochs=1.0, train_rows=24_000,
+              choose_rows="uncertain"),
     chapter=dict(data="fancyzhx/ag_news", model="bert-base-cased", **CHAPTER_STEPS),
 )
 
@@ -403,7 +408,7 @@ def _read_config(
 
 # %% ../../nbs/0_core/00_config.ipynb #72c8b30d
 def make_config(
-    preset:str | None=None, # quickstart or chapter; None: as in the file, else quickstart
+    preset:str | None=None, # quickstart, fast or chapter; None: as in the file, else quickstart
     file=None, # A TOML file
     like:dict | None=None, # Settings of another run to begin with, in place of a preset's
     **flags, # Values that override all of these; None means not given

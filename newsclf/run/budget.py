@@ -56,6 +56,7 @@ class LinearTrial:
     "What a linear model has shown in seconds"
     seen:Seen # Its errors
     seconds:float # It took so long
+    usual:float # It takes so long where the times below were measured
 
 def _held_out(
     news:NewsData, # From `load_rows`
@@ -108,11 +109,13 @@ def try_linear(
     some, learned = train.select(drawn), len(drawn)
     if len(held) >= 1000:
         wrong, tested = linear_mistakes(some, held, news.names, cfg), len(held)
+        usual = 0.5 + 0.31 * learned / 1000 + 0.42 * tested / 1000
     else:
         wrong, tested = _in_folds(some, news, cfg), len(some)
+        usual = 1.6 + 1.33 * tested / 1000
         learned -= learned // _FOLDS
     seen = Seen(wrong / tested, tested, learned, 1.0)
-    return LinearTrial(seen, time.perf_counter() - began)
+    return LinearTrial(seen, time.perf_counter() - began, usual)
 
 # %% ../../nbs/6_run/06_budget.ipynb #5b1c5feb
 _PILOT = dict(rows=400, epochs=4.0, share=0.08, around=20) # Of the budget; seconds beside it
@@ -186,9 +189,9 @@ def run_pilot(
     return Pilot(pace, answer, seen if result.steps >= steps else None)
 
 # %% ../../nbs/6_run/06_budget.ipynb #0ac29cee
-_TRIAL = 0.25 # Seconds of the linear trial for 1,000 rows, where the next were measured
 _AROUND_LINEAR = (4.0, 0.6) # Seconds from the rows to the report: always; for 1,000 rows
 _AROUND_ENCODER = (12.0, 0.5) # The same without training and without the encoder's answers
+_CHOOSING = 0.35 # Seconds for 1,000 rows that some are chosen from
 _HALF = 1500 # The check in bfloat16 takes as long as so many rows in float32, where it is emulated
 
 @dataclass(frozen=True)
@@ -198,18 +201,20 @@ class Sizes:
     validation:int
     calibration:int
     test:int
+    rarest:int # Training rows of the smallest class
 
 def _sizes(
     news:NewsData, # From `load_rows`
 )->Sizes:
     named = ("train", "validation", "calibration", "test")
-    return Sizes(*(len(news.parts[part]) for part in named))
+    counts = np.bincount(news.parts["train"]["label"][:], minlength=len(news.names))
+    return Sizes(*(len(news.parts[part]) for part in named), rarest=int(counts.min()))
 
 def _slower(
     linear:LinearTrial, # Tells the pace
 )->float: # 1 for the machine of the constants above
     "Tell how much longer than there everything takes here"
-    return min(4.0, max(0.5, linear.seconds / (_TRIAL * linear.seen.rows / 1000)))
+    return min(4.0, max(0.5, linear.seconds / linear.usual))
 
 def _around(
     rows:int, # That are learned
@@ -226,6 +231,17 @@ def _asked(
     "Estimate how long calibration, test and the check in bfloat16 take an encoder"
     return (2 * sizes.validation + sizes.calibration + sizes.test + _HALF) / pilot.answer
 
+_RAREST = 50 # Rows of a class, so that each fold of the linear model has some
+
+def _choice_seconds(
+    sizes:Sizes, # Of the data
+    linear:LinearTrial, # Tells the pace
+)->float: # 0 where a class is too small for it
+    "Estimate how long it takes to choose the rows that teach most"
+    if sizes.rarest < _RAREST:
+        return 0.0
+    return _slower(linear) * _CHOOSING * sizes.train / 1000
+
 # %% ../../nbs/6_run/06_budget.ipynb #73090ad3
 _EPOCHS = (1.0, 2.0, 3.0, 4.0) # More did not help
 _PLANNED = 0.92 # Of the time: the rest is for what takes longer than expected
@@ -239,6 +255,7 @@ class Plan:
     rows:int # Training rows
     of:int # There are so many
     epochs:float
+    chosen:bool # Are they those that teach most, or any?
     accuracy:float # Expected on articles like the training rows
     interval_80:tuple[float, float] # Of this forecast
     seconds:float # Expected for everything
@@ -256,7 +273,8 @@ def _linear_plan(
     rows = min(sizes.train, max(_FEWEST, int(1000 * fit)))
     found = linear_errors(linear.seen, rows)
     took = spent + _around(rows, linear, _AROUND_LINEAR)
-    what = (rows, sizes.train, 1.0, 1 - found.value, (1 - found.high, 1 - found.low), took)
+    ends = (1 - found.high, 1 - found.low)
+    what = (rows, sizes.train, 1.0, False, 1 - found.value, ends, took)
     return Plan(budget, "linear", *what, limit=0.0, enough=False)
 
 def _encoder_plan(
@@ -270,13 +288,16 @@ def _encoder_plan(
     asked, epoch = _asked(sizes, pilot), sizes.validation / pilot.answer
     a_row = epochs / pilot.train + (_around(1000, linear) - _around(0, linear)) / 1000
     left = _PLANNED * budget - spent - asked - _around(0, linear) - epochs * epoch
-    rows = min(sizes.train, int(left / a_row))
+    choice = _choice_seconds(sizes, linear) if left / a_row < sizes.train else 0.0
+    rows = min(sizes.train, int((left - choice) / a_row))
     if rows < min(_FEWEST, sizes.train):
         return None
-    found = encoder_errors(linear.seen, rows, epochs, pilot.seen)
-    after = asked + _around(rows, linear)
+    pool = sizes.train if choice else rows
+    found = encoder_errors(linear.seen, rows, epochs, pilot.seen, pool)
+    after = asked + choice + _around(rows, linear)
     took = spent + after + epochs * (epoch + rows / pilot.train)
-    what = (rows, sizes.train, epochs, 1 - found.value, (1 - found.high, 1 - found.low), took)
+    ends = (1 - found.high, 1 - found.low)
+    what = (rows, sizes.train, epochs, choice > 0, 1 - found.value, ends, took)
     most, name = budget - spent - after, without_path(cfg.model) # a part of the time is spare
     return Plan(budget, name, *what, limit=most, enough=took < 0.8 * budget)
 
@@ -318,6 +339,7 @@ def plan_words(
         why = "it is expected to do best in this time" if pilot else "there is no time for more"
         return [f"a linear model on {rows}: {why}; expected: {expected}"]
     epochs = f"{plan.epochs:g} epoch{'s' * (plan.epochs != 1)}"
+    rows += " (more of those that a linear model is unsure of)" * plan.chosen
     told = f"{plan.model}, {epochs} of {rows}, at {pilot.train:.0f} rows a second; "
     done = f"done in {clock_time(plan.seconds)} of {clock_time(plan.budget)}"
     more = ["no recipe that was tried can use more time"] * plan.enough
@@ -350,7 +372,7 @@ def time_words(
 
 # %% ../../nbs/6_run/06_budget.ipynb #5d6b36e4
 RECIPE = dict(learning_rate=1e-4) # See the tutorial on recipes
-_ITS_OWN = ("epochs", "train_rows", "time_limit")
+_ITS_OWN = ("epochs", "train_rows", "choose_rows", "time_limit")
 
 def _conflicts(
     cfg:Config, # With a budget
@@ -398,6 +420,7 @@ def _planned(
     if plan.model == "linear":
         return replace(cfg, budget="", model="linear", train_rows=rows)
     own = dict(budget="", train_rows=rows, epochs=plan.epochs, time_limit=f"{plan.limit:.0f}s")
+    own |= dict(choose_rows="uncertain") if plan.chosen else {}
     return replace(_with_recipe(cfg), **own)
 
 def plan_run(

@@ -100,22 +100,38 @@ def _data_facts(
     quarantined = sum(a.quarantined for a in news.accounts.values())
     return DataRead(news.kind, list(news.names), rows, quarantined, taught)
 
+# %% ../../nbs/6_run/05_dataset.ipynb #d1844347
+def _row_order(
+    rows, # `Dataset` of training rows
+    cfg:Config, # The run's configuration
+)->np.ndarray: # (rows,) indices: as many as wanted are taken from the beginning
+    "Order training rows by chance, or so that the first teach most"
+    if cfg.choose_rows == "random":
+        return np.random.default_rng((cfg.seed, 1)).permutation(len(rows))
+    # not at the top: these need cleanlab
+    from newsclf.data.choice import score_gaps, teaching_order
+
+    gaps = score_gaps(rows["text"][:], rows["label"][:], cfg.seed)
+    return teaching_order(gaps, cfg.seed)
+
 # %% ../../nbs/6_run/05_dataset.ipynb #39ce495d
 def draw_rows(
     news:NewsData, # From `cut_validation`
-    wanted:int, # Training rows; 0 for all
-    seed:int, # Of the run
+    cfg:Config, # The run's configuration
 )->NewsData:
-    "Keep some training rows, drawn at random; `UserError` if a class has none left"
-    rows = news.parts["train"]
+    "Keep the wanted number of training rows; `UserError` if a class has none left"
+    rows, wanted = news.parts["train"], cfg.train_rows
+    if cfg.choose_rows != "random" and not (wanted or cfg.budget):
+        found = "--choose-rows needs to know how many rows to choose"
+        raise UserError(found, do="Give --train-rows, such as --train-rows 8000")
     if not wanted or wanted >= len(rows):
         return news
-    order = np.random.default_rng((seed, 1)).permutation(len(rows))
-    drawn = rows.select(np.sort(order[:wanted]))
+    drawn = rows.select(np.sort(_row_order(rows, cfg)[:wanted]))
     if absent := set(range(len(news.names))) - set(drawn["label"][:]):
         found = f"--train-rows {wanted} leaves no row of {news.names[min(absent)]}"
         raise UserError(found, do="Take more rows")
-    note = f"{wanted:,} of {len(rows):,} training rows are used"
+    which = " (more of those that a linear model is unsure of)" * (cfg.choose_rows != "random")
+    note = f"{wanted:,} of {len(rows):,} training rows are used{which}"
     parts = DatasetDict({**news.parts, "train": drawn})
     return replace(news, parts=parts, notes=[*news.notes, note])
 
@@ -152,7 +168,7 @@ def load_rows(
     "Read the data, split the validation rows, and say what was read"
     raw, fixed = read_for_run(cfg)
     read = load_news(cfg, copy_groups, raw)
-    news = draw_rows(cut_validation(read), cfg.train_rows, cfg.seed)
+    news = draw_rows(cut_validation(read), cfg)
     news = add_unlabelled(news, cfg)
     left_out = news.notes[len(read.notes):]
     head, *lines = _data_lines(news)

@@ -41,7 +41,7 @@ def run_job(
 
         if cfg.budget:
             cfg, plan = budget.plan_run(cfg, news, began, say)
-            news = draw_rows(news, cfg.train_rows, cfg.seed)
+            news = draw_rows(news, cfg)
         job = steps.prepare(cfg, news, say)
     course.need_room(job, place.where)
     with hold_folder(place, cfg, texts, say) as folder:
