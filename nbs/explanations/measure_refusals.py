@@ -28,11 +28,11 @@ AS_TYPED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | di
 CALLS = {
     "train": "", "check": "news.csv", "audit": "news.csv", "holdout": "news.csv --out new.csv", "predict": "Oil --model RUN",
     "evaluate": "RUN", "export": "RUN", "compare": "RUN RUN", "fetch": "bert-base-cased",
-    "runs": "", "verify": "RUN", "push": "RUN daily-desk/news", "serve": "RUN", "doctor": "", "bench train": "", "bench predict": "--model RUN",
+    "runs": "", "verify": "RUN", "push": "RUN daily-desk/news", "serve": "RUN", "doctor": "", "monitor": "desk.sqlite --predictions filed.csv", "bench train": "", "bench predict": "--model RUN",
 }
 CHOICES = "preset bad-rows clean split truncation schedule device precision to format from encoding delimiter class-weights"
-INPUTS = "data config model input predictions against keys"
-TAKEN = "out output write quarantine report"
+INPUTS = "data config model input predictions against keys verdicts"
+TAKEN = "out output write quarantine report to-check html"
 PAIRS = [
     "train --quiet --verbose", "train --quiet --json", "train --preset chapter --config none.toml",
     "train --split time", "train --time day", "train --out RUN", "check news.csv --quiet --json",
@@ -47,7 +47,8 @@ PAIRS = [
     "evaluate RUN --predictions news.csv", "evaluate --predictions news.csv --pipeline",
     "evaluate --predictions news.csv --study", "export RUN --int8 --float32",
     "export RUN --to onnx --int8", "compare RUN news.csv", "predict Oil --quiet --json",
-    "predict Oil --model RUN --precision-target 2", "serve RUN --host 0.0.0.0", "predict Oil --model RUN --words 3",
+    "predict Oil --model RUN --precision-target 2", "serve RUN --host 0.0.0.0", "monitor none.sqlite", "monitor desk.sqlite",
+    "monitor news.csv --predictions filed.csv", "monitor desk.sqlite --predictions news.csv", "predict Oil --model RUN --words 3",
 ]
 
 
@@ -166,6 +167,7 @@ def refuse(call, folder):
 def make_files(folder, run):
     "A table, a file that is in the way, and a trained run"
     (folder / "news.csv").write_text("text,label\n" + "Oil slips,Business\nCup won,Sports\n" * 20)
+    (folder / "filed.csv").write_text("text,predicted,probability,decision\nOil slips,Business,0.99,auto\n")
     (folder / "taken.csv").write_text("kept\n")
     if run:
         (folder / "run").symlink_to(Path(run).resolve())

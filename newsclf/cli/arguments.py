@@ -157,6 +157,7 @@ _BY_NAME:dict[str, Callable] = {
     "run": _check_run, "like": _check_run, "path": _check_run, "a": _check_side, "b": _check_side,
     "teacher": _check_teachers, "unlabelled": _check_texts,
     "report": new_file, "write": new_file, "quarantine": new_file,
+    "to_check": new_file, "html": new_file, "verdicts": check_table,
 }
 _BY_COMMAND:dict[tuple[str, str], Callable] = {
     ("train", "model"): _check_base, ("bench_training", "model"): _check_base,
@@ -169,6 +170,7 @@ _BY_COMMAND:dict[tuple[str, str], Callable] = {
     ("check_command", "file"): lambda file: _check_data(str(file)),
     ("holdout", "file"): lambda file: _check_data(str(file)), ("holdout", "out"): _check_fixed,
     ("push", "address"): _check_address,
+    ("monitor", "predictions"): check_table,
     ("predict", "output"): _check_predictions, ("runs", "folder"): _check_runs,
 }
 

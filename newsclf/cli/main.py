@@ -27,6 +27,7 @@ from .answering import export, predict
 from .distill import distill
 from .judging import compare, evaluate
 from .learning import audit, check_command, holdout, train
+from .monitor import monitor
 from .push import push
 from .serving import serve
 from .settings import add_command
@@ -70,7 +71,7 @@ add_command(app, distill)
 add_command(app, check_command, "check")
 for _command in (
     *(audit, holdout, predict, serve, evaluate, export, compare),
-    *(fetch, runs, verify, push, doctor),
+    *(monitor, fetch, runs, verify, push, doctor),
 ):
     add_command(app, _command, answers=_command is predict)
 

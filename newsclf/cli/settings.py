@@ -162,7 +162,9 @@ def _end(
         raise typer.Exit(ended.code)
 
 # %% ../../nbs/9_cli/10_settings.ipynb #c4284ee4
-_FILES = ("output", "report", "write", "quarantine", "out") # Flags that name something to write
+_FILES = ( # Flags that name something to write
+    *("output", "report", "write", "quarantine", "out", "to_check", "html"),
+)
 _CHOSEN = ("folder", "export") # Where a command wrote if none of them did
 
 def _written(

@@ -21,14 +21,18 @@ from newsclf.evaluate.pictures import (
     RED,
     beginning,
     draw_accuracy,
+    draw_articles,
     draw_balance,
+    draw_checked,
     draw_confusion,
     draw_cues,
+    draw_expected,
     draw_history,
     draw_lengths,
     draw_ranges,
     draw_reliability,
     draw_risk,
+    draw_trends,
     plain,
 )
 
@@ -188,6 +192,7 @@ class _Missing(jinja2.ChainableUndefined):
 _DRAW = [
     *(draw_accuracy, draw_balance, draw_confusion, draw_cues, draw_history),
     *(draw_lengths, draw_ranges, draw_reliability, draw_risk),
+    *(draw_articles, draw_checked, draw_expected, draw_trends), # of a model at work
 ]
 _FILTERS = [
     *(_between, _cells, _common_errors, _counted, _inline_svg, _kinds, _many),

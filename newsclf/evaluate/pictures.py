@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['BLUE', 'RED', 'GREY', 'CROWD', 'plain', 'beginning', 'draw_balance', 'draw_lengths', 'draw_cues', 'draw_history',
-           'draw_accuracy', 'draw_confusion', 'draw_ranges', 'draw_reliability', 'draw_risk']
+           'draw_accuracy', 'draw_confusion', 'draw_ranges', 'draw_reliability', 'draw_risk', 'draw_checked',
+           'draw_articles', 'draw_expected', 'draw_trends']
 
 # %% ../../nbs/4_evaluate/50_pictures.ipynb #8b69779b
 import io
@@ -334,4 +335,110 @@ def draw_risk(
         ax.set(xlim=(0, 1.02), ylim=(0, max(*risk, 0.01) * 1.15))
         ax.locator_params(nbins=6)
         _percent_axis(ax.xaxis, ax.yaxis)
+    return svg[0]
+
+# %% ../../nbs/4_evaluate/50_pictures.ipynb #5bfcc83a
+def _floor(
+    lowest:float, # Proportion that the picture must show
+    promised:float, # Precision
+)->float:
+    "Choose the lower end of an axis of precision"
+    return max(0, 1 - 2 * max(1 - promised, 1 - lowest))
+
+def _promise_line(
+    ax, # The picture
+    promised:float, # Precision
+):
+    "Draw what was promised"
+    ax.axhline(promised, color=GREY, linestyle="--", linewidth=1, label="promised")
+
+# %% ../../nbs/4_evaluate/50_pictures.ipynb #73c1e26f
+def draw_checked(
+    checked:list[int], # Numbers of articles after which precision was estimated
+    precision:list[float], # Estimate after each of them
+    ends:list, # Interval after each of them
+    promised:float, # Precision
+    alarm:int|None=None, # Number of the verdict that raised the alarm
+)->str: # SVG
+    "Draw the precision of checked articles with its interval, verdict by verdict"
+    low, high = np.transpose(ends)
+    floor = _floor(low[-1], promised)
+    with _picture(4.8, 3.2) as (ax, svg):
+        band:dict[str, Any] = dict(color=BLUE, alpha=0.25, linewidth=0)
+        ax.fill_between(checked, low, high, label="95% interval", **band)
+        ax.plot(checked, precision, color=BLUE, linewidth=1.4, label="precision")
+        _promise_line(ax, promised)
+        if alarm:
+            ax.axvline(alarm, color=RED, linewidth=1.2)
+            _beside(ax, "alarm", (alarm, floor), (-4, 4))
+        ax.set(xlabel="checked articles", ylabel="precision")
+        ax.set(xlim=(0, checked[-1] * 1.02), ylim=(floor, 1))
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        _percent_axis(ax.yaxis)
+        ax.legend(**_ABOVE)
+    return svg[0]
+
+# %% ../../nbs/4_evaluate/50_pictures.ipynb #6aa86c99
+def _day_axis(
+    ax, # The picture; its days are 0, 1, …
+    days:list[str], # As 2026-11-30
+    room:float=0, # Beside the last day, as a fraction of all
+):
+    "Name some of the days below a picture"
+    shown = sorted({0, len(days) // 2, len(days) - 1} if len(days) > 3 else set(range(len(days))))
+    ax.set_xticks(shown, [plain(days[i]) for i in shown])
+    ax.set(xlim=(-0.6, len(days) - 0.4 + room * len(days)))
+
+def draw_articles(
+    days:list[str], # As 2026-11-30
+    rows:list[int], # Articles of each day
+    auto:list[int], # Of them auto-filed
+)->str: # SVG
+    "Draw the articles of each day, and how many of them were auto-filed"
+    with _picture(4.8, 2.6) as (ax, svg):
+        ax.bar(range(len(days)), rows, color=BLUE, alpha=0.35, label="all articles")
+        ax.bar(range(len(days)), auto, color=BLUE, label="auto-filed")
+        _day_axis(ax, days)
+        ax.set(ylabel="articles", ylim=(0, max(rows) * 1.1))
+        ax.yaxis.set_major_formatter("{x:,.0f}")
+        ax.legend(**_ABOVE)
+    return svg[0]
+
+# %% ../../nbs/4_evaluate/50_pictures.ipynb #68b38d29
+def draw_expected(
+    days:list[str], # As 2026-11-30
+    expected:list[float|None], # Mean confidence of what was auto-filed; None for nothing
+    promised:float, # Precision
+)->str: # SVG
+    "Draw the precision to expect by the model's own confidence, day by day"
+    shown = [np.nan if x is None else x for x in expected]
+    floor = _floor(min((x for x in expected if x is not None), default=1), promised)
+    with _picture(4.8, 2.6) as (ax, svg):
+        ax.plot(shown, color=BLUE, marker="o", markersize=3, linewidth=1.2, label="expected")
+        _promise_line(ax, promised)
+        _day_axis(ax, days)
+        ax.set(ylabel="precision", ylim=(floor, 1))
+        _percent_axis(ax.yaxis)
+        ax.legend(**_ABOVE)
+    return svg[0]
+
+# %% ../../nbs/4_evaluate/50_pictures.ipynb #d1a34fb2
+def draw_trends(
+    days:list[str], # As 2026-11-30
+    classes:dict[str, list[float]], # Fraction of the articles of each day, by class
+)->str: # SVG
+    "Draw how often each class was predicted, day by day"
+    high, at = max(map(max, classes.values())) or 1, range(len(days))
+    with _picture(4.8, 0.7 + 0.5 * len(classes)) as (ax, svg):
+        for i, fractions in enumerate(classes.values()):
+            line = i - 0.8 * np.array(fractions) / high
+            ax.fill_between(at, i, line, color=BLUE, alpha=0.3, linewidth=0)
+            ax.plot(at, line, color=BLUE, marker=".", markersize=4, linewidth=1.2)
+            said:dict[str, Any] = dict(ha="left", va="center", color="black", fontsize=9)
+            _beside(ax, _percent_words(fractions[-1], 0), (at[-1], line[-1]), (6, 0), **said)
+        ax.set_yticks(range(len(classes)), map(_short, classes))
+        _day_axis(ax, days, room=0.12)
+        ax.set(ylim=(len(classes) - 0.8, -1))
+        ax.tick_params(axis="y", length=0)
     return svg[0]
