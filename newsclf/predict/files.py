@@ -406,10 +406,10 @@ def _say_account(work:_Work, account:dict):
     work.say(as_row("text", read))
     work.say(as_row("predictions", f"{account['kept']:,} rows in {work.out}", wrap=False))
     work.say(as_row("decisions", rules_words(clf.rules)))
-    if clf.rules.price:
-        work.say(as_row("target", clf.rules.price))
     if said := _shift_said(clf, account):
         work.say(as_row("shift", said))
+    if clf.rules.price:
+        work.say(as_row("target", clf.rules.price))
     if account["quarantined"]:
         where, kept = f"{work.out}.quarantine.jsonl", work.options.bad_rows == "keep"
         told = f"{account['quarantined']:,} rows that could not be read, in {where}"
