@@ -53,6 +53,23 @@ def _read_columns(
     return columns_words(columns, options.trained)
 
 # %% ../../nbs/9_cli/31_answering.ipynb #26bfd82f
+def _guard(
+    wanted:Destination, # Where predictions go
+    clf, # The model
+): # `StreamGuard`; None where rows cannot be compared
+    "Watch whether rows are like the calibration rows, and say on the error stream if not"
+    from newsclf.predict.unlike import StreamGuard, check_reaction, why_not_compared
+
+    def say(words:str):
+        print(as_row("shift", words), file=sys.stderr)
+
+    check_reaction(clf, wanted.on_shift or "warn")
+    if not (why := why_not_compared(clf)):
+        return StreamGuard(clf, wanted.on_shift or "warn", say)
+    if wanted.piped and clf.rules.threshold is not None:
+        say(why)
+    return None
+
 def _predict_here(
     text:list[str]|None, # Texts typed
     source:TextSource, # Where others come from
@@ -79,7 +96,8 @@ def _predict_here(
     kind = (wanted.format or usual) if wanted.piped else "screen"
     rows = None if wanted.piped else []
     form = RowForm(kind, wanted.safe_cells, wanted.coverage, wanted.named)
-    n = answer_stream(given, clf, form, told=rows)
+    guard = None if text else _guard(wanted, clf)
+    n = answer_stream(given, clf, form, told=rows, guard=guard)
     if wanted.piped:
         print(as_row("decisions", rules_words(clf.rules)), file=sys.stderr)
     if clf.rules.price:
@@ -101,6 +119,7 @@ def _predict_file(
 
     how = {f.name: getattr(options, f.name) for f in fields(options)} | asdict(manner)
     how |= dict(safe=wanted.safe_cells, sets=wanted.coverage, explain=wanted.named)
+    how |= dict(on_shift=wanted.on_shift or "warn")
     account = answer_file(source.input, wanted.output, run, **how)
     return dict(model=str(run), output=str(wanted.output)) | account
 

@@ -46,6 +46,10 @@ _SAFE = "Put an apostrophe before cells that a spreadsheet would run"
 _EXPLAIN = "Add the words that drove each label; a text is read once more for each of its words"
 _WORDS = "With --explain: words to name, at most [5]"
 _SETS = "Add a column set: the labels that hold the true one 95 or 99 times in 100 [none]"
+_ON_SHIFT = (
+    "If the texts are unlike the calibration rows, for which alone a precision is promised: "
+    "warn; send each of them to review; or stop [warn]"
+)
 
 # %% ../../nbs/9_cli/32_choices.ipynb #adca0589
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Destination:
     sets:Annotated[str, typer.Option("--sets", metavar="95|99", help=_SETS)] = ""
     explain:Annotated[bool, typer.Option("--explain", help=_EXPLAIN)] = False
     words:Annotated[int | None, typer.Option("--words", min=1, help=_WORDS)] = None
+    on_shift:Annotated[str, typer.Option(metavar="warn|review|stop", help=_ON_SHIFT)] = ""
 
     @property
     def named(self)->int:
@@ -208,7 +213,10 @@ def _check_extras(
         raise UserError("--words has no effect without --explain", do="Add --explain")
     if wanted.sets not in ("", "95", "99"):
         raise UserError(f"--sets must be 95 or 99 (got {wanted.sets})", do="Leave it out for none")
-    given = {"--sets": wanted.sets, "--precision-target": manner.precision_target}
+    if wanted.on_shift not in ("", "warn", "review", "stop"):
+        raise UserError(f"--on-shift must be warn, review or stop (got {wanted.on_shift})")
+    given = {"--sets": wanted.sets, "--precision-target": manner.precision_target,
+             "--on-shift": wanted.on_shift}
     for name, value in given.items():
         if value and not wanted.output and not wanted.piped:
             found = f"{name} has an effect on rows that are written"
@@ -255,6 +263,9 @@ def check_asked(
     _check_extras(wanted, manner)
     kind = _source_kind(text, source)
     _check_effect(kind, source, rows)
+    if wanted.on_shift and kind == "typed":
+        found = "--on-shift has no effect on texts on the command line"
+        raise UserError(found, do="Leave it out")
     if wanted.safe_cells and wanted.piped and kind == ".jsonl" and not wanted.format:
         found = "--safe-cells has an effect on CSV and TSV only"
         raise UserError(found, do="Add --format csv")

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core.config import UserError
 from ..core.storage import save_json
+from .reference import Reference
 
 # %% ../../nbs/2_model/09_fitted.ipynb #15ce963c
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class CalibrationScores:
     "From what a threshold is chosen"
     calibration:Scored # Rows that a threshold is tested on
     other:Scored # Rows that choose which thresholds are tested
+    reference:Reference|None=None # The first again, for comparisons, in a file of its own
 
 # %% ../../nbs/2_model/09_fitted.ipynb #9fac13f8
 SCORES_FILE = "calibration_scores.json"

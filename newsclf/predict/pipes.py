@@ -178,6 +178,7 @@ def answer_stream(
     form:RowForm=_PLAIN, # How they are written
     write:Callable|None=None, # Takes bytes; None for standard output
     told:list|None=None, # Takes the rows with their answers, for a program
+    guard=None, # A `StreamGuard` of the model, where rows are compared as they come
 )->int: # Rows written
     "Answer rows as they come; `UserError` at the end for none, or too many bad ones"
     write, table, done = write or _to_stdout, source.table, 0
@@ -188,6 +189,8 @@ def answer_stream(
             table.kept += sum(text is not None for _, text, _ in rows)
             texts = [text for _, text, _ in rows if text]
             decisions = clf.decide(texts, form.sets) if texts else []
+            if guard:
+                decisions = guard.check(decisions)
             words = _words_of(clf, texts, decisions, form.explain)
             new = answered(rows, decisions, ours, words)
             write(_written(rows, decisions, new, [*columns, *ours], form, not done, words))

@@ -39,6 +39,7 @@ from ..data.tokens import encode_texts
 from ..data.trained import TrainedOn
 from ..model.logits import TOKENS, id_logits
 from ..model.own_part import own_part
+from ..model.reference import read_reference
 from .decisions import Decision, check_target, decide_rows, read_rules, retarget
 from .opening import check_manner, check_process, open_classifier
 from .rechecks import logits_in_steps
@@ -102,6 +103,8 @@ class Predictor:
         self.target, rules = precision_target, read_rules(own.calibration, raw, windows)
         self.rules = retarget(rules, own.calibration, self.folder, precision_target)
         self.canary = None if raw else own.canary # of calibrated probabilities
+        self.reference = None if raw or windows else read_reference(self.folder)
+        self.watch = None # Takes what is answered: a `ShiftWatch`
 
     def __setstate__(self, state): # Unpickled in a process of its own
         self.__dict__.update(state, process=os.getpid())
@@ -109,6 +112,10 @@ class Predictor:
     @property
     def margin(self):
         return self.steps[0][1] # None where nothing is rechecked
+
+    @property
+    def tolerance(self): # Largest error of the log-odds of a confidence
+        return (self.margin or 0.0) / 2
 
     @property
     def reading(self): # Which words `explain` tries
@@ -131,7 +138,10 @@ class Predictor:
 
         z, again = logits_in_steps(self.steps, ask, len(parts), cutoffs)
         self.again, self.seen = self.again + again, self.seen + len(parts)
-        return np.exp(z)
+        proba = np.exp(z)
+        if self.watch:
+            self.watch.add([several[0] for several in parts], proba)
+        return proba
 
     def stream(
         self,

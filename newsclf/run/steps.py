@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+from scipy.special import softmax
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from newsclf.core.machine import (
@@ -43,7 +44,7 @@ from ..data.cleaning import check_cleaning
 from ..data.news import NewsData
 from ..data.remarks import token_remarks
 from ..data.seen import SeenRows, read_seen, rows_seen
-from ..data.tokens import tokenize_parts
+from ..data.tokens import encode_texts, tokenize_parts
 from ..data.trained import trained_on
 from ..evaluate.metrics import RunningAccuracy
 from ..evaluate.pictures import draw_history
@@ -52,6 +53,7 @@ from ..model.linear import LinearForSequenceClassification, new_linear
 from ..model.logits import batch_logits
 from ..model.margins import PrecisionError
 from ..model.precision import error_bound, measure_half
+from ..model.reference import Reference, make_reference
 from ..model.saved import fold_temperature, model_to_train, save_classifier
 from ..model.tokenizers import load_tokenizer
 from ..model.weights import LINEAR, find_model
@@ -316,6 +318,16 @@ def _part_logits(
     _check_finite(logits)
     return logits, np.asarray(rows["label"][:])
 
+# %% ../../nbs/6_run/11_steps.ipynb #b6bdb672
+def _run_reference(
+    job:Job, # With a trained model
+    logits:np.ndarray, # (rows, classes) of the calibration rows, at the temperature
+)->Reference:
+    "Note what the calibration rows are like, so that new rows can be compared with them"
+    texts, limit = job.news.parts["calibration"]["text"][:], job.tokenizer.model_max_length
+    ids = encode_texts(job.tokenizer, texts, limit, job.cfg.truncation)[0]
+    return make_reference(ids, softmax(logits.astype(np.float64), axis=1), job.tokenizer)
+
 # %% ../../nbs/6_run/11_steps.ipynb #08ea6434
 def calibrate_model(
     job:Job, # With a trained model
@@ -325,10 +337,11 @@ def calibrate_model(
     fitted, other = _part_logits(job, "calibration"), _part_logits(job, "validation")
     found = calibrate(*fitted, *other, job.cfg.file_precision, job.cfg.file_confidence)
     scores = calibration_scores(fitted, other, found.temperature.temperature)
+    reference = _run_reference(job, fitted[0] / found.temperature.temperature)
     fold_temperature(job.model, found.temperature.temperature)
     for line in format_calibration(found):
         job.say(Detail(line))
-    return found, scores
+    return found, replace(scores, reference=reference)
 
 # %% ../../nbs/6_run/11_steps.ipynb #ed7a7eb3
 def _check_finite(

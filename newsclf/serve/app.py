@@ -67,6 +67,8 @@ class Desk:
         self.batcher = Batcher(room=self.room, told=self.counters.batch)
         self.counters.waiting.set_function(lambda: self.batcher.held)
         self.counters.ready.set_function(lambda: int(self.ready))
+        self.counters.compared.set_function(lambda: self.service.compared)
+        self.counters.shift.set_function(lambda: int(bool(self.service.shift)))
         self.counters.model.labels(self.service.sha256).set(1)
 
     async def reload(self)->Service:

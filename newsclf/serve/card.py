@@ -77,6 +77,7 @@ def model_card(
         precision=clf.precision,
         why=clf.why,
         decisions=rules_words(clf.rules),
+        shift=service.shift,
         sets=[float(c) for c, cutoff in clf.rules.sets.items() if cutoff is not None],
         metrics=_metrics_card(_tested_run(clf.folder, clf.source)),
     )

@@ -36,6 +36,10 @@ class Counters:
         self.waiting = Gauge("newsclf_queue_tokens", "Tokens that wait or are computed", **own)
         self.ready = Gauge("newsclf_ready", "1 if the service answers, else 0", **own)
         self.reloads = Counter("newsclf_reloads", "Models loaded, by result", ["result"], **own)
+        self.compared = Gauge(
+            "newsclf_shift_texts", "Different texts compared with the calibration rows", **own)
+        self.shift = Gauge(
+            "newsclf_shift_alarm", "1 if texts are unlike the calibration rows, else 0", **own)
         self.model = Gauge("newsclf_model_info", "The model that answers", ["sha256"], **own)
 
     def batch(self, items:list, seconds:float): # For a `Batcher` to tell

@@ -50,6 +50,14 @@ class Answer:
     words:list[WordEffect]=field(default_factory=list) # That speak for the label, if asked for
 
 # %% ../../nbs/7_serve/13_service.ipynb #747002f9
+def _watch(clf:Predictor): # `StreamGuard`; None for a model that keeps no calibration rows
+    "Compare texts with the calibration rows, as they are answered"
+    if clf.reference is None:
+        return None
+    from newsclf.predict.unlike import StreamGuard
+
+    return StreamGuard(clf)
+
 class Service:
     "A saved model that answers requests"
 
@@ -64,10 +72,19 @@ class Service:
         self.explaining = ThreadPoolExecutor(4, "explain")
         check_canary(self.clf)
         warm_up(self.clf)
+        self.guard = _watch(self.clf)
 
     @property
     def named(self)->dict[str, str]: # For answers
         return dict(name=model_name(self.clf.source), sha256=self.sha256)
+
+    @property
+    def compared(self)->int: # Different texts, so far
+        return self.guard.watch.rows if self.guard else 0
+
+    @property
+    def shift(self)->str: # How texts are unlike the calibration rows; empty while they are not
+        return self.guard.says if self.guard else ""
 
     def again(self)->"Service": # As it is in its folder now
         return Service(self.path, **self.manner)

@@ -781,7 +781,8 @@
     at("no-metrics").hidden = metrics.length > 0
     const coverages = listed((model.sets || []).map(percent), "and")
     const pairs = {
-      "Name": model.name, "Decisions": model.decisions, "Classes": listed(model.classes, "and"),
+      "Name": model.name, "Decisions": model.decisions,
+      ...(model.shift && { "Articles so far": model.shift }), "Classes": listed(model.classes, "and"),
       "Columns": listed(model.columns, "and") || "not known",
       "Prediction sets": coverages ? `${coverages} coverage` : "none",
       "Precision": [model.precision, model.why].filter(Boolean).join(": "),
