@@ -173,6 +173,9 @@ class _Split(_Bad):
         help="File of a fixed test, such as newsclf holdout cuts")
     train_rows: int = _setting(
         "data", 0, "Training rows to use, drawn at random", shown="all", span=(0, 10**9))
+    patch: str = _setting(
+        "data", "", shown="none", path=True,
+        help="Patches of editors, separated by commas: corrected labels of training rows")
 
 # %% ../../nbs/0_core/00_config.ipynb #4c1d7a11
 @dataclass(frozen=True)
