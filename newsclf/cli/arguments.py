@@ -95,6 +95,23 @@ def _check_texts(
     if not user_path(path).is_file():
         raise UserError("no such file", "a table of texts", path, do="Check the path")
 
+def _check_patches(
+    words:str, # Patches, separated by commas
+):
+    "Raise `UserError` for a patch that is not there"
+    for word in split_names(words):
+        if not user_path(word).is_file():
+            do = "Check the path; newsclf review --read writes a patch"
+            raise UserError("no such file", "a patch", word, do)
+
+def _check_verdicts(
+    path:Path, # As typed
+):
+    "Raise `UserError` for a queue with verdicts that is not there"
+    if not user_path(path).is_file():
+        do = "Check the path; newsclf review --out queue.csv writes a queue"
+        raise UserError("no such file", "a queue with verdicts", str(path), do)
+
 def _check_address(
     name:str, # As typed
 ):
@@ -155,7 +172,7 @@ _BY_NAME:dict[str, Callable] = {
     "time_limit": lambda typed: read_duration(typed, "--time-limit"),
     "budget": lambda typed: read_duration(typed, "--budget"),
     "run": _check_run, "like": _check_run, "path": _check_run, "a": _check_side, "b": _check_side,
-    "teacher": _check_teachers, "unlabelled": _check_texts,
+    "teacher": _check_teachers, "unlabelled": _check_texts, "patch": _check_patches,
     "report": new_file, "write": new_file, "quarantine": new_file,
     "to_check": new_file, "html": new_file, "verdicts": check_table,
 }
@@ -171,6 +188,7 @@ _BY_COMMAND:dict[tuple[str, str], Callable] = {
     ("holdout", "file"): lambda file: _check_data(str(file)), ("holdout", "out"): _check_fixed,
     ("push", "address"): _check_address,
     ("monitor", "predictions"): check_table,
+    ("review", "out"): new_file, ("review", "read"): _check_verdicts,
     ("predict", "output"): _check_predictions, ("runs", "folder"): _check_runs,
 }
 

@@ -29,6 +29,7 @@ from .judging import compare, evaluate
 from .learning import audit, check_command, holdout, train
 from .monitor import monitor
 from .push import push
+from .review import blame, review
 from .serving import serve
 from .settings import add_command
 from .speed import bench_answering, bench_training
@@ -71,6 +72,7 @@ add_command(app, distill)
 add_command(app, check_command, "check")
 for _command in (
     *(audit, holdout, predict, serve, evaluate, export, compare),
+    *(review, blame),
     *(monitor, fetch, runs, verify, push, doctor),
 ):
     add_command(app, _command, answers=_command is predict)

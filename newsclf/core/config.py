@@ -176,6 +176,9 @@ class _Split(_Bad):
     choose_rows: str = _setting(
         "data", "random", choices=("random", "uncertain"),
         help="Which of them: random; uncertain: more of those that a linear model is unsure of")
+    patch: str = _setting(
+        "data", "", shown="none", path=True,
+        help="Patches of editors, separated by commas: corrected labels of training rows")
 
 # %% ../../nbs/0_core/00_config.ipynb #4c1d7a11
 @dataclass(frozen=True)

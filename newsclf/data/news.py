@@ -43,6 +43,7 @@ class NewsData:
     held_out: bool # True if there was no test file, so the test was held out
     remarks: list[str] = field(default_factory=list) # What looks unintended
     read_as: Facts = field(default_factory=Facts) # How the training rows were read
+    patched: list[str] = field(default_factory=list) # What a patch did, in words
 
 # %% ../../nbs/1_data/00_news.ipynb #915b1b0d
 def _check_apart(

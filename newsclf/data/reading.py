@@ -48,6 +48,8 @@ class RawNews:
     validation: pd.DataFrame | None = None # None where there is none
     places: dict[str, list[str]] = field(default_factory=dict) # train … to its tables' names
     unused: list[str] = field(default_factory=list) # Parts that were not read
+    # (file, line) of a training row to its label before a patch
+    relabelled: dict[tuple[str, int], int] = field(default_factory=dict)
 
     @property
     def accounts(self)->dict[str, Account]:

@@ -42,6 +42,7 @@ from ..train.checkpoint import Checkpoints, list_checkpoints
 from ..train.resume import training_facts
 from .model_card import write_card
 from .outcome import Outcome, evaluate_run, run_report
+from .patches import keep_patch
 from .runs import CHECKPOINTS, clear_unfinished, resume_command, run_files
 from .teacher import taught_tokens
 
@@ -98,8 +99,9 @@ def _clear_folder(
     job:Job, # With a folder
     keep:Checkpoints | None, # Its checkpoints, where there are any
 ):
-    "Remove what will be made again, and write the quarantined rows"
+    "Remove what will be made again, and write the quarantined rows and the patch"
     clear_unfinished(job.out, keep)
+    keep_patch(job.cfg.patch, job.out)
     if job.news.quarantined:
         rows = json_lines(as_json(job.news.quarantined))
         write_text(job.out / "quarantine.jsonl", rows)

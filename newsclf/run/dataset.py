@@ -21,6 +21,7 @@ from ..evaluate.holdout import read_vault, refuse_test_rows, rows_of_tests
 from ..model.weights import LINEAR
 from ..train.length import choose_steps
 from .fixed_test import read_for_run
+from .patches import patch_notes
 from .unlabelled import add_unlabelled
 
 # %% ../../nbs/6_run/05_dataset.ipynb #6ab1af6f
@@ -170,6 +171,7 @@ def load_rows(
     read = load_news(cfg, copy_groups, raw)
     news = draw_rows(cut_validation(read), cfg)
     news = add_unlabelled(news, cfg)
+    news = replace(news, patched=patch_notes(raw, news.parts, cfg.patch, cfg.seed))
     left_out = news.notes[len(read.notes):]
     head, *lines = _data_lines(news)
     say(Event(head, _data_facts(news, bool(cfg.teacher))))
@@ -177,6 +179,8 @@ def load_rows(
         say(line if line in left_out else Detail(line))
     for line in fixed:
         say(Event(line, Note("fixed test", line)))
+    for line in news.patched:
+        say(Event(line, Note("patch", line.removeprefix("patch: "))))
     rows = {part: len(rows) for part, rows in news.parts.items()}
     taught = rows["train"] + rows.get("unlabelled", 0)
     small = small_remarks(cfg, taught, rows["calibration"])

@@ -53,16 +53,19 @@ from ..predict.opening import model_folder
 from .dataset import cut_validation
 from .fixed_test import read_for_run
 from .gate import Parity, faults_of, format_parity, parity, write_onnx, write_openvino
+from .patches import PATCH
 
 # %% ../../nbs/6_run/41_export.ipynb #0830efa0
-ELSEWHERE = ("trainer", "data", "test", "model", "device", "precision", "threads", "force")
+ELSEWHERE = (
+    *("trainer", "data", "test", "patch", "model", "device", "precision", "threads", "force"),
+)
 
 def _data_paths(
     run, # A run folder
     manifest:dict, # Of the run
     data:str, # Where its data are now; empty for the name in its manifest
-)->dict[str, Any]: # data, and test where there is a fixed one
-    "Find the data of a run; `UserError` says what to type where they are not here"
+)->dict[str, Any]: # data, test and patch, where there are any
+    "Find the data and patches of a run; `UserError` says what to type where they are not here"
     was, kind = manifest["config"], manifest["data"]["kind"].split()[0]
     test, again = was.get("test", ""), f"newsclf export {shlex.quote(str(run))} --data"
     if not data and kind in ("file", "folder") and not user_path(was["data"]).exists():
@@ -71,7 +74,8 @@ def _data_paths(
     beside = user_path(data or was["data"]).parent / Path(test).name
     if test and not user_path(test).exists() and beside.exists():
         test = str(beside)
-    return dict(data=data or was["data"], test=test)
+    patch = str(Path(run) / PATCH) if was.get("patch") else ""
+    return dict(data=data or was["data"], test=test, patch=patch)
 
 def _run_rows(
     run, # A run folder

@@ -21,6 +21,7 @@ from ..data.rows import read_news
 from ..data.seen import row_keys
 from ..data.tables import DELIMITERS, read_table, table_format
 from ..evaluate.holdout import read_vault, record_holdout
+from .patches import patched
 
 # %% ../../nbs/6_run/04_fixed_test.ipynb #20c13007
 def _check_files(
@@ -176,7 +177,7 @@ def read_for_run(
     if cfg.test and cfg.test_split:
         do = "Give one of them"
         raise UserError("--test and --test-split both say what to test on", do=do)
-    raw = read_whole(cfg)
+    raw = patched(read_whole(cfg), cfg.patch)
     fixed = [r.keys for r in read_vault() if r.kind == "holdout"]
     if cfg.test:
         raw = _with_test(raw, cfg)

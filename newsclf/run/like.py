@@ -14,6 +14,7 @@ from ..core.config import Config, UserError, make_config
 from ..core.events import Event, Note
 from ..core.storage import read_sealed_json, user_path
 from ..model.weights import find_model
+from .patches import PATCH
 from .promotion import split_names
 from .runs import is_finished
 
@@ -27,6 +28,8 @@ def settings_of(
     if not is_finished(run):
         raise UserError("not a finished run", where=str(run), do="Choose one from: newsclf runs")
     was = read_sealed_json(run / "manifest.json", 2**26)["config"]
+    if was.get("patch"):
+        was["patch"] = str(run / PATCH) # a run keeps its patches
     return {name: value for name, value in was.items() if name not in _MACHINE}
 
 # %% ../../nbs/6_run/22_like.ipynb #20c15008
@@ -57,6 +60,8 @@ def config_like(
     "Make the configuration of a run that is like another; what is typed overrules"
     run = user_path(run)
     was = settings_of(run)
+    if typed.get("data") and Path(typed["data"]).name != Path(was["data"]).name:
+        was["patch"] = "" # it is of other rows
     cfg = make_config(like=was, **typed)
     again = f"newsclf train --like {shlex.quote(str(run))}"
     for name in ("data", "test"):

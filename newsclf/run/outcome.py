@@ -135,7 +135,8 @@ def evaluate_run(
     near, seen = copies and copies.copied, read_seen(predictor.folder)
     stories = RowClusters(copies.groups) if copies and copies.groups is not None else None
     tested = test_figures(proba, test, names, calibration, near, seen, stories)
-    tested.test.notes.extend([*notes, *forecast_notes(job.out, tested.test.accuracy)])
+    forecast = forecast_notes(job.out, tested.test.accuracy)
+    tested.test.notes.extend([*notes, *news.patched, *forecast])
     metrics = Metrics(
         validation=validation,
         calibration=calibration,
