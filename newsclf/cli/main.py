@@ -28,6 +28,7 @@ from .distill import distill
 from .judging import compare, evaluate
 from .learning import audit, check_command, holdout, train
 from .push import push
+from .replay import replay
 from .serving import serve
 from .settings import add_command
 from .speed import bench_answering, bench_training
@@ -69,7 +70,7 @@ add_command(app, train)
 add_command(app, distill)
 add_command(app, check_command, "check")
 for _command in (
-    *(audit, holdout, predict, serve, evaluate, export, compare),
+    *(audit, holdout, predict, replay, serve, evaluate, export, compare),
     *(fetch, runs, verify, push, doctor),
 ):
     add_command(app, _command, answers=_command is predict)
