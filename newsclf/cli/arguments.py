@@ -112,6 +112,13 @@ def _check_verdicts(
         do = "Check the path; newsclf review --out queue.csv writes a queue"
         raise UserError("no such file", "a queue with verdicts", str(path), do)
 
+def _check_file(
+    path, # As typed
+):
+    "Raise `UserError` for a file that is not there"
+    if not user_path(path).is_file():
+        raise UserError("no such file", where=str(path), do="Check the path")
+
 def _check_address(
     name:str, # As typed
 ):
@@ -180,7 +187,8 @@ _BY_COMMAND:dict[tuple[str, str], Callable] = {
     ("train", "model"): _check_base, ("bench_training", "model"): _check_base,
     ("distill", "model"): _check_base,
     ("evaluate", "model"): _check_run, ("predict", "model"): _check_run,
-    ("bench_answering", "model"): _check_run,
+    ("bench_answering", "model"): _check_run, ("replay", "model"): _check_run,
+    ("replay", "predictions"): _check_file, ("replay", "source"): _check_file,
     ("evaluate", "output"): new_file, ("compare", "output"): new_file,
     ("bench_training", "output"): new_file, ("bench_answering", "output"): new_file,
     ("audit", "out"): lambda out: check_free(user_path(out)),

@@ -46,6 +46,10 @@ _STUDY = (
     "Check on a hundred random splits of the test whether calibration keeps its guarantee; "
     "counts as an evaluation on this test set, changes nothing"
 )
+_CLUSTERS = (
+    "Column of the test file, such as day or source: rows that share it are one unit of a second "
+    "interval [near-duplicates]"
+)
 
 # %% ../../nbs/9_cli/30_judging.ipynb #c32656dc
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class _Asking:
     device:Annotated[str, typer.Option(help="auto, cuda, mps or cpu")] = "auto"
     pipeline:Annotated[bool, typer.Option("--pipeline", help=_PIPELINE)] = False
     study:Annotated[bool, typer.Option("--study", help=_STUDY)] = False
+    clusters:Annotated[str, typer.Option(help=_CLUSTERS)] = ""
 
 # %% ../../nbs/9_cli/30_judging.ipynb #64989fdf
 _OF_TABLES = ("text", "label", "encoding", "delimiter") # Settings that a table has, too
@@ -73,6 +78,7 @@ def _check_alone(
 ):
     "Raise `UserError` for an option of a model beside a table of predictions"
     told = {"the model": model, "--pipeline": asking.pipeline, "--study": asking.study}
+    told["--clusters"] = asking.clusters
     for name, value in settings.items():
         told["--" + name.replace("_", "-")] = value if name not in _OF_TABLES else None
     if given := [name for name, value in told.items() if value]:
@@ -104,7 +110,8 @@ def _evaluate_model(
     "Evaluate a model on the test of a data set"
     from newsclf.run.evaluation import Extras, evaluate_folder
 
-    extras = Extras(asking.pipeline, asking.study, results.report, results.texts)
+    how = (asking.pipeline, asking.study, results.report, results.texts, asking.clusters)
+    extras = Extras(*how)
     return evaluate_folder(chosen_run(model), data, asking.device, extras, **settings)
 
 # %% ../../nbs/9_cli/30_judging.ipynb #ffe3a383

@@ -29,6 +29,7 @@ from .judging import compare, evaluate
 from .learning import audit, check_command, holdout, train
 from .monitor import monitor
 from .push import push
+from .replay import replay
 from .review import blame, review
 from .serving import serve
 from .settings import add_command
@@ -71,7 +72,7 @@ add_command(app, train)
 add_command(app, distill)
 add_command(app, check_command, "check")
 for _command in (
-    *(audit, holdout, predict, serve, evaluate, export, compare),
+    *(audit, holdout, predict, replay, serve, evaluate, export, compare),
     *(review, blame),
     *(monitor, fetch, runs, verify, push, doctor),
 ):

@@ -23,7 +23,6 @@ from newsclf.core.storage import (
     file_digest,
     own_folder,
     read_sealed_json,
-    save_json,
     sealed_json,
     user_path,
     write_text,
@@ -67,6 +66,7 @@ from .engines import EXPORT
 from .explain import EXPLAINED, explain_words
 from .opening import model_digest
 from .predictor import Predictor
+from .receipts import check_receipt_place, make_receipt, write_receipt
 from .texts import WINDOW
 
 # %% ../../nbs/5_predict/21_files.ipynb #e756e73a
@@ -256,10 +256,12 @@ def _finish(
         if aside:
             with atomic_path(aside) as rest:
                 shutil.copyfile(work.folder / "aside.jsonl", rest)
-        if look and look.matters:
-            save_json(work.out.with_name(work.out.name + ".shift.json"), look.as_json())
-        done = sealed_json(note | dict(file_sha256=file_digest(tmp)))
+        digest, text = file_digest(tmp), work.given.columns.text
+        done = sealed_json(note | dict(file_sha256=digest))
         write_text(work.folder / "finished.json", done)
+        found = look.as_json() if look and look.matters else None
+        receipt = make_receipt(work.clf, note["job"], text, note["account"], digest, found)
+        write_receipt(receipt, work.out)
 
     parts.join(work.out, schema, before_its_name)
 
@@ -333,6 +335,7 @@ def _check_output(
     if safe and kind not in DELIMITERS:
         do = "Leave it out, or write .csv or .tsv"
         raise UserError(f"--safe-cells does not apply to {kind} files", where=str(out), do=do)
+    check_receipt_place(out)
 
 # %% ../../nbs/5_predict/21_files.ipynb #c4bef462
 def _check_input(
