@@ -2334,6 +2334,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'newsclf/predict/unlike.py'),
                                         'newsclf.predict.unlike.StreamGuard.check': ( '5_predict/unlike.html#streamguard.check',
                                                                                       'newsclf/predict/unlike.py'),
+                                        'newsclf.predict.unlike.StreamGuard.reviews': ( '5_predict/unlike.html#streamguard.reviews',
+                                                                                        'newsclf/predict/unlike.py'),
                                         'newsclf.predict.unlike.StreamGuard.says': ( '5_predict/unlike.html#streamguard.says',
                                                                                      'newsclf/predict/unlike.py'),
                                         'newsclf.predict.unlike.act_on': ('5_predict/unlike.html#act_on', 'newsclf/predict/unlike.py'),
