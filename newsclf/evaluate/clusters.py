@@ -237,4 +237,5 @@ def difference_words(
         return f"{sizes}: {few}; the plain interval is too short"
     chance = ends[0] < 0 < ends[1] and not plain[0] <= 0 <= plain[1]
     told = " to ".join(f"{100 * end + 0:.1f}" for end in ends)
-    return f"{sizes}: {told} points" + ", so that the difference may be chance" * chance
+    meant = ", so that the difference may be chance" * chance
+    return f"{sizes}: 95% interval {told} points{meant}"
