@@ -27,6 +27,7 @@ AS_TYPED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | di
 # in use by the flags that are text, and pairs that exclude each other
 CALLS = {
     "train": "", "check": "news.csv", "audit": "news.csv", "holdout": "news.csv --out new.csv", "predict": "Oil --model RUN",
+    "replay": "taken.csv --input news.csv --model RUN",
     "evaluate": "RUN", "export": "RUN", "compare": "RUN RUN", "fetch": "bert-base-cased",
     "runs": "", "verify": "RUN", "push": "RUN daily-desk/news", "serve": "RUN", "doctor": "", "bench train": "", "bench predict": "--model RUN",
 }
@@ -47,6 +48,7 @@ PAIRS = [
     "evaluate RUN --predictions news.csv", "evaluate --predictions news.csv --pipeline",
     "evaluate --predictions news.csv --study", "export RUN --int8 --float32",
     "export RUN --to onnx --int8", "compare RUN news.csv", "predict Oil --quiet --json",
+    "replay taken.csv --model RUN", "replay news.csv --input news.csv --model RUN",
     "predict Oil --model RUN --precision-target 2", "serve RUN --host 0.0.0.0", "predict Oil --model RUN --words 3",
 ]
 
@@ -121,7 +123,7 @@ def arguments(command):
     "Wrong arguments of one command"
     call, words = CALLS[command].split(), command.split()
     yield Call("command near a known one", [*words[:-1], words[-1][:-1]])
-    if command in ("check", "holdout", "export", "compare", "fetch", "verify", "push"):
+    if command in ("check", "holdout", "export", "compare", "fetch", "verify", "push", "replay"):
         yield Call("no argument", words)
     if command not in ("predict", "fetch"):
         yield Call("one argument too many", [*words, *call, "a", "b"])
