@@ -27,6 +27,7 @@ AS_TYPED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | di
 # in use by the flags that are text, and pairs that exclude each other
 CALLS = {
     "train": "", "check": "news.csv", "audit": "news.csv", "holdout": "news.csv --out new.csv", "predict": "Oil --model RUN",
+    "replay": "taken.csv --input news.csv --model RUN",
     "evaluate": "RUN", "export": "RUN", "compare": "RUN RUN", "fetch": "bert-base-cased",
     "runs": "", "verify": "RUN", "push": "RUN daily-desk/news", "serve": "RUN", "doctor": "", "monitor": "desk.sqlite --predictions filed.csv", "review": "RUN --out new.csv", "blame": "Oil --patch news.csv", "bench train": "", "bench predict": "--model RUN",
 }
@@ -50,6 +51,7 @@ PAIRS = [
     "review RUN --rows 60", "review RUN --out new.xlsx", "review --read news.csv --out new.csv",
     "predict Oil --model RUN --precision-target 2", "serve RUN --host 0.0.0.0", "monitor none.sqlite", "monitor desk.sqlite",
     "monitor news.csv --predictions filed.csv", "monitor desk.sqlite --predictions news.csv", "predict Oil --model RUN --words 3",
+    "replay taken.csv --model RUN", "replay news.csv --input news.csv --model RUN",
 ]
 
 
@@ -123,7 +125,7 @@ def arguments(command):
     "Wrong arguments of one command"
     call, words = CALLS[command].split(), command.split()
     yield Call("command near a known one", [*words[:-1], words[-1][:-1]])
-    if command in ("check", "holdout", "export", "compare", "fetch", "verify", "push"):
+    if command in ("check", "holdout", "export", "compare", "fetch", "verify", "push", "replay"):
         yield Call("no argument", words)
     if command not in ("predict", "fetch"):
         yield Call("one argument too many", [*words, *call, "a", "b"])

@@ -99,7 +99,8 @@ def _predict_here(
     guard = None if text else _guard(wanted, clf)
     n = answer_stream(given, clf, form, told=rows, guard=guard)
     if wanted.piped:
-        print(as_row("decisions", rules_words(clf.rules)), file=sys.stderr)
+        later = "; review for all since the alarm" if guard and guard.reviews else ""
+        print(as_row("decisions", rules_words(clf.rules) + later), file=sys.stderr)
     if clf.rules.price:
         print(as_row("target", clf.rules.price), file=sys.stderr)
     return dict(rows=n) if rows is None else dict(predictions=rows)

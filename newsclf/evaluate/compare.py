@@ -7,6 +7,7 @@ __all__ = ['ChangedRow', 'Comparison', 'compare_predictions', 'format_comparison
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #503e9eac
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,8 @@ from newsclf.evaluate.paired import (
 from ..core.config import UserError
 from ..core.rows import ROW, WIDE, as_row, cut_text, note_rows
 from .caveats import score_notes
-from .matching import match_tables, table_classes
+from .clusters import ClusteredDifference, compare_clusters, difference_words
+from .matching import GROUP, match_tables, table_classes
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #a49436d9
 def _commonest(
@@ -172,6 +174,8 @@ class Comparison:
     notes:list[str] # Caveats
     better:int | None # 0: A, 1: B, None: cannot be told apart
     verdict:str # The result in one sentence
+    clusters:ClusteredDifference | None = None # With near-duplicates as the unit; None: no change
+    json_optional:ClassVar = ("clusters",)
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #f9b302d2
 def _run_titles(
@@ -202,6 +206,19 @@ def _places(
     "Turn class names into their places"
     index = pd.Index(classes)
     return np.stack([index.get_indexer(column) for column in columns])
+
+# %% ../../nbs/4_evaluate/31_compare.ipynb #fb15dd10
+def _by_clusters(
+    right, # Of A and of B: (runs, rows) is the prediction correct?
+    tables, # Matched tables, of which some may know near-duplicates
+    plain:Difference, # Of accuracy
+)->ClusteredDifference | None: # None where clusters are unknown or change nothing
+    "Compare two runs with near-duplicates as the unit"
+    groups = next((t[GROUP] for t in tables if GROUP in t), None)
+    if groups is None or max(map(len, right)) > 1:
+        return None
+    found = compare_clusters(right[0][0], right[1][0], groups)
+    return found if difference_words(found, plain.interval_95, len(groups)) else None
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #48e30b5f
 def _match_sides(
@@ -246,6 +263,7 @@ def compare_predictions(
         notes=score_notes(counts, classes),
         better=_better_side(scores.accuracy),
         verdict=_verdict(scores.accuracy, len(labels), runs, names, same),
+        clusters=_by_clusters(right, [*a, *b], scores.accuracy),
     )
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #54cb9aeb
@@ -347,6 +365,13 @@ def _side_rows(
     left = "".join(f"; {k:,} rows of {n} left out" for n, k in found.left_out.items() if k)
     return [*rows, as_row("tested on", f"the same {found.rows:,} rows{left}")]
 
+def _cluster_rows(
+    found:Comparison, # From `compare_predictions`
+)->list[str]: # Empty where clusters change nothing
+    "Show the interval with near-duplicates as the unit"
+    words = difference_words(found.clusters, found.accuracy.interval_95, found.rows)
+    return [as_row("clusters", words)] * bool(words)
+
 def format_comparison(
     found:Comparison, # From `compare_predictions`
 )->str: # Several lines, the verdict first
@@ -354,7 +379,8 @@ def format_comparison(
     return "\n".join([
         as_row("verdict", found.verdict), *_side_rows(found), "",
         *_score_table(found), "(p values of the classes are adjusted by Holm's method)", "",
-        *_test_rows(found), _changed_row(found), *note_rows(found.notes),
+        *_test_rows(found), *_cluster_rows(found), _changed_row(found),
+        *note_rows(found.notes),
     ])
 
 # %% ../../nbs/4_evaluate/31_compare.ipynb #46005e08

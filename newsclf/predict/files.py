@@ -441,7 +441,7 @@ def answer_file(
     out, # File to write: .csv, .tsv, .jsonl or .parquet, the first three also with .gz
     model, # A run or a saved classifier
     say=print, # Function that shows a line
-    **how, # Options: of `InputOptions`, `safe` and those after it; of `Predictor`: device, …
+    **how, # Of `InputOptions`, `safe`, `rows`, `sets`, `explain`, `on_shift`; for `Predictor`
 )->dict: # rows_in, kept, quarantined, parts, begun_with (part files found at the start), shift
     "Classify every row of a file; after an interruption, resume and write the same bytes"
     out, (options, how) = user_path(out), _split_options(model, how)

@@ -97,13 +97,15 @@ def look_at_texts(
     proba, ids = clf.answer(parts, cutoffs=cutoffs), [several[0] for several in parts]
     first = np.sort(np.unique(row_digests(ids), return_index=True)[1])
     rows = clf.reference.features([ids[i] for i in first], proba[first])
-    shift = compare_rows(clf.reference.rows, rows, count, tolerance=clf.tolerance)
+    of = count if len(texts) == _DRAWN else 0 # if not all were drawn
+    shift = compare_rows(clf.reference.rows, rows, of, tolerance=clf.tolerance)
     promised = promised_precision(clf)
     says = shift_words(shift, clf.names, promised)
     return FileLook(shift, says, promised, dict(zip(texts, proba, strict=True)))
 
 # %% ../../nbs/5_predict/17_unlike.ipynb #f325ab98
 _GO_ON = "Look at the articles; to go on, --on-shift review sends each of them to an editor"
+_UNLIKE = "the articles are unlike the calibration rows"
 
 def act_on(
     look:FileLook,
@@ -116,7 +118,7 @@ def act_on(
         return
     if on_shift == "stop":
         raise UserError(look.says, where=where, do=_GO_ON)
-    clf.rules = replace(clf.rules, threshold=None, why=look.says)
+    clf.rules = replace(clf.rules, threshold=None, why=_UNLIKE)
 
 # %% ../../nbs/5_predict/17_unlike.ipynb #a565d3d0
 class StreamGuard:
@@ -138,6 +140,10 @@ class StreamGuard:
             return ""
         return shift_words(self.watch.found, self.clf.names, promised_precision(self.clf))
 
+    @property
+    def reviews(self)->bool: # Does every row go to an editor by now?
+        return bool(self.said) and self.on_shift == "review"
+
     def check(
         self,
         decisions:list[Decision], # Of the rows that were answered last
@@ -149,6 +155,6 @@ class StreamGuard:
             if not self.said:
                 self.say(says)
             self.said = says
-        if self.said and self.on_shift == "review":
+        if self.reviews:
             return [replace(d, decision="review", why=self.said) for d in decisions]
         return decisions

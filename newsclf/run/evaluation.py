@@ -7,8 +7,10 @@ __all__ = ['Extras', 'evaluate_folder', 'format_evaluation']
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #af8ec291
 from dataclasses import astuple, dataclass, replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from datasets import Dataset
 
 from newsclf.data.trained import (
@@ -43,12 +45,14 @@ from ..core.storage import file_digest, user_path
 from ..core.values import from_json
 from ..data.account import Account, account_words
 from ..data.classes import Classes, read_classes
+from ..data.duplicates import copy_groups
 from ..data.encodings import open_bytes, text_pieces
 from ..data.reading import TestPart, find_test, read_test
 from ..data.records import table_columns
 from ..data.seen import SeenRows, find_seen, read_seen
 from ..data.sources import is_dataset
-from ..data.tables import DELIMITERS, table_format
+from ..data.tables import DELIMITERS, open_table, table_format
+from ..evaluate.clusters import RowClusters, column_clusters
 from ..evaluate.figures import SeenScore
 from ..evaluate.holdout import Looks, format_looks, record_look
 from ..evaluate.metrics import Score
@@ -64,6 +68,7 @@ class _Test:
     part:TestPart # Where they are from
     rows:Dataset # With text, label, line and digest
     account:Account # Of rows read
+    header:bool = True # Has its file a header?
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #20ae0012
 def _as_trained(
@@ -116,7 +121,56 @@ def _read_test(
     df, tables = read_test(part, replace(cfg, clean="none"), classes)
     counts = [table.account() for table in tables]
     account = Account(*(sum(n) for n in zip(*map(astuple, counts), strict=True)))
-    return _Test(part, Dataset.from_pandas(df, preserve_index=False), account)
+    rows, header = Dataset.from_pandas(df, preserve_index=False), tables[0].facts.header
+    return _Test(part, rows, account, header)
+
+# %% ../../nbs/6_run/20_evaluation.ipynb #f050e111
+def _column_tables(
+    test:_Test, # Its rows
+    cfg, # How it was read: a `Config`
+    column:str, # Of its file
+)->list: # Open tables
+    "Open the files of a test for one column"
+    if is_dataset(cfg.data):
+        return find_test(replace(cfg, text=column, label=cfg.label or "label")).tables
+    if not test.header and not column.isdecimal():
+        found, do = f"no column {column!r}: it has no header", "Name it by number: --clusters 2"
+        raise UserError(found, where=test.part.name, do=do)
+    form = dict(encoding=cfg.encoding, delimiter=cfg.delimiter, quotes=not cfg.no_quotes)
+    form |= dict(bad_rows="quarantine") # those that the test has left out
+    return [open_table(path, test.header, [column], **form) for path in test.part.tables]
+
+def _column_values(
+    test:_Test, # Its rows
+    cfg, # How it was read: a `Config`
+    column:str, # Of its file
+)->list: # (rows,) text, or None
+    "Read a column of the rows of a test; `UserError` if it is not there"
+    tables, known = _column_tables(test, cfg, column), {}
+    for table in tables:
+        name = Path(table.source).name
+        for batch in table.batches:
+            place = table.columns.index(column)
+            pairs = zip(batch.lines, batch.rows, strict=True)
+            known |= {(name, line): row[place] for line, row in pairs}
+    single = [Path(tables[0].source).name] * len(test.rows)
+    files = test.rows["file"][:] if "file" in test.rows.column_names else single
+    return [known.get(at) for at in zip(files, test.rows["line"][:], strict=True)]
+
+# %% ../../nbs/6_run/20_evaluation.ipynb #15bd63c6
+def _row_clusters(
+    test:_Test, # Its rows
+    cfg, # How it was read: a `Config`
+    column:str="", # Of the test file; empty for near-duplicates
+)->tuple[RowClusters | None, list[str]]: # Clusters; else a note why there are none
+    "Find rows of a test that belong together"
+    if column:
+        values = _column_values(test, cfg, column)
+        return column_clusters(pd.DataFrame({column: values}), column), []
+    try:
+        return RowClusters(copy_groups(test.rows["text"][:])), []
+    except UserError as e:
+        return None, [f"near-duplicates in the test were not searched: {e.found}"]
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #fbbff1c7
 def _study(
@@ -141,6 +195,7 @@ class Extras:
     study:bool=False # Check calibration on a hundred splits of the test
     report:object=None # New HTML file for the report
     texts:bool=True # Show articles?
+    clusters:str="" # Column whose equal rows belong together; empty for near-duplicates
 
 # %% ../../nbs/6_run/20_evaluation.ipynb #5bb1d274
 def _write_report(
@@ -194,18 +249,20 @@ def evaluate_folder(
     predictor = Predictor(model, device, "float32")
     test, weights = _read_test(predictor, cfg), predictor.folder / "model.safetensors"
     rows, digests = test.rows, test.part.digests() | {weights.name: file_digest(weights)}
+    stories, notes = _row_clusters(test, cfg, extras.clusters)
     seen = read_seen(predictor.folder)
     looks = _count_look(test, digests[weights.name], extras.study, seen, say)
     proba, made = predictor.predict_proba(rows["text"][:]), predictor.calibration
     fitted = from_json(Calibration, made) if made else None
     ask, study = extras.pipeline, extras.study
     found = Evaluation(
-        tested=test_figures(proba, rows, predictor.names, fitted, seen=seen),
+        tested=test_figures(proba, rows, predictor.names, fitted, None, seen, stories),
         pipeline=compare_with_pipeline(predictor, rows["text"][:], proba) if ask else None,
         study=_study(fitted, proba, rows["label"][:], cfg.seed) if study else None,
         origin=from_json(Provenance, circumstances()),
         looks=looks, account=test.account, digests=digests,
     )
+    found.tested.test.notes.extend(notes)
     if extras.report:
         _write_report(predictor, test, proba, found, extras)
     return found

@@ -39,6 +39,7 @@ from ..evaluate.compare import BriefComparison, Comparison, in_brief
 from ..evaluate.figures import Metrics, write_metrics
 from ..evaluate.holdout import Looks, format_looks, record_look
 from ..evaluate.manifest import Manifest
+from ..evaluate.matching import GROUP
 from ..evaluate.metrics import format_report, score
 from ..evaluate.pictures import draw_confusion
 from ..evaluate.report import ReportInput, report_page
@@ -145,9 +146,10 @@ def evaluate_run(
         linear=linear and linear.compared,
         teacher=in_brief(taught) if taught else None,
     )
-    save_predictions(table, job.out / "predictions.parquet")
+    groups = {GROUP: stories.clusters} if stories else {}
+    save_predictions(table.assign(**groups), job.out / "predictions.parquet")
     if linear:
-        save_predictions(linear.table, job.out / "linear.parquet")
+        save_predictions(linear.table.assign(**groups), job.out / "linear.parquet")
     _write_figures(job.out, metrics, job.say)
     return Outcome(metrics, looks, proba, linear and linear.proba, copies, taught)
 

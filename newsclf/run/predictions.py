@@ -20,27 +20,45 @@ from ..core.rows import as_row
 from ..core.storage import file_digest, text_digests, user_path, write_text
 from ..core.values import as_json, from_json
 from ..data.account import Account
+from ..data.duplicates import copy_groups
 from ..evaluate.calibrate import Study
+from ..evaluate.clusters import RowClusters
 from ..evaluate.compare import Comparison, compare_predictions
 from ..evaluate.figures import Metrics, TestResult
 from ..evaluate.filing import risk_coverage
 from ..evaluate.holdout import Looks, format_looks, record_look
 from ..evaluate.manifest import TestFacts, unfold
+from ..evaluate.matching import GROUP
 from ..evaluate.metrics import score
 from ..evaluate.report import ReportInput, report_page
 from ..predict.pipeline import PipelineComparison
-from .tables import TableAsked, read_prediction_table
+from .tables import PredictionTable, TableAsked, read_prediction_table
+from .tested import beside_clusters
 
 # %% ../../nbs/6_run/21_predictions.ipynb #14af00de
 @dataclass(frozen=True)
 class Predictions:
     "A checked table of predictions"
-    table:pd.DataFrame # digest, label, predicted and p_NAME columns
+    table:pd.DataFrame # digest, label, predicted and p_NAME columns; group, where it is known
     proba:np.ndarray # (rows, classes)
     labels:np.ndarray # (rows,) class indices
     names:list # Class names
     known_by:str # What identifies the rows: digest, text or id
     unanswered:int # Rows left out because they have no prediction
+
+# %% ../../nbs/6_run/21_predictions.ipynb #21a85172
+def _groups_of(
+    found:PredictionTable, # As it was read
+)->np.ndarray | None: # (rows,) a number that near-duplicates share; None where nobody knows
+    "Find the near-duplicates among the rows of a table"
+    if found.groups is not None:
+        return pd.factorize(np.array(found.groups))[0]
+    if found.known_by != "text" or sum(" " in key for key in found.keys) < len(found.keys) / 2:
+        return None # ids, perhaps under another name
+    try:
+        return copy_groups(found.keys)
+    except UserError: # too many pairs
+        return None
 
 # %% ../../nbs/6_run/21_predictions.ipynb #b2fbc627
 _USUAL = TableAsked()
@@ -59,6 +77,8 @@ def read_predictions(
     table = pd.DataFrame(dict(label=found.labels, digest=digests, predicted=said), dtype=str)
     columns = {f"p_{name}": found.proba[:, i] for i, name in enumerate(found.names)}
     table = pd.concat([table, pd.DataFrame(columns)], axis=1)
+    if (groups := _groups_of(found)) is not None:
+        table[GROUP] = groups
     labels = np.array([found.names.index(x) for x in found.labels])
     how = (found.names, found.known_by, found.unanswered)
     return Predictions(table, found.proba, labels, *how)
@@ -136,6 +156,9 @@ def evaluate_predictions(
         score(found.proba, found.labels, found.names),
         risk_coverage=risk_coverage(found.proba, found.labels),
     )
+    if GROUP in found.table:
+        right = found.proba.argmax(1) == found.labels
+        tested = beside_clusters(tested, right, RowClusters(found.table[GROUP].to_numpy()))
     figures = Evaluation(
         tested=tested, origin=from_json(Provenance, circumstances()), looks=looks,
         digests={Path(path).name: digest})

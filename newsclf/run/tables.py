@@ -18,6 +18,7 @@ from ..data.account import check_columns
 from ..data.records import table_columns
 from ..data.tables import open_table
 from ..data.trained import check_divided
+from ..evaluate.matching import GROUP
 
 # %% ../../nbs/6_run/19_tables.ipynb #bb1c738e
 @dataclass(frozen=True)
@@ -174,6 +175,7 @@ class PredictionTable:
     names:list[str] # Classes, as the columns name them
     proba:np.ndarray # (rows, classes) that sum to 1
     unanswered:int # Rows left out because they have no prediction
+    groups:list[str] | None = None # Near-duplicates have the same; None where nobody knows
 
 # %% ../../nbs/6_run/19_tables.ipynb #4030b917
 @dataclass(frozen=True)
@@ -220,6 +222,13 @@ def _answered_rows(
     return df.loc[df[tell].ne("").any(axis=1)] if tell else df
 
 # %% ../../nbs/6_run/19_tables.ipynb #4a1ee3ab
+def _has_groups(
+    names:list[str], # Columns of the table
+    chosen:_Chosen, # Those that count
+)->bool:
+    "Tell whether a run has written which rows are near-duplicates"
+    return GROUP in names and chosen.keys == ["digest"] and bool(chosen.prefix)
+
 def read_prediction_table(
     path, # A table: a label, a text or an id, a column for each class
     asked:TableAsked=TableAsked(), # How it is read
@@ -230,8 +239,9 @@ def read_prediction_table(
     if len(names) == 1:
         check_divided(names[0], asked.delimiter or ",", where)
     chosen = _chosen_columns(names, asked, where)
-    more = [chosen.predicted] * (chosen.predicted in names)
-    needed = list(dict.fromkeys([chosen.label, *chosen.keys, *chosen.proba, *more]))
+    more, grouped = [chosen.predicted] * (chosen.predicted in names), _has_groups(names, chosen)
+    needed = [chosen.label, *chosen.keys, *chosen.proba, *more, *[GROUP] * grouped]
+    needed = list(dict.fromkeys(needed))
     df = pd.DataFrame(list(_all_values(path, asked, needed)), columns=needed, dtype=str)
     known = {name for column in (chosen.label, *more) for name in df[column]}
     good = _answered_rows(df, chosen, known)
@@ -243,4 +253,5 @@ def read_prediction_table(
         raise UserError(e.found, e.expected, where) from None
     joined = [" ".join(row) for row in zip(*(good[k] for k in chosen.keys), strict=True)]
     by = chosen.keys[0] if chosen.keys[0] in _KEYS else "text"
-    return PredictionTable(labels, joined, by, classes, proba, len(df) - len(good))
+    groups = good[GROUP].tolist() if grouped else None
+    return PredictionTable(labels, joined, by, classes, proba, len(df) - len(good), groups)
