@@ -31,7 +31,7 @@ CALLS = {
     "runs": "", "verify": "RUN", "push": "RUN daily-desk/news", "serve": "RUN", "doctor": "", "review": "RUN --out new.csv", "blame": "Oil --patch news.csv", "bench train": "", "bench predict": "--model RUN",
 }
 CHOICES = "preset bad-rows clean split truncation schedule device precision to format from encoding delimiter class-weights"
-INPUTS = "data config model input predictions against keys patch read"
+INPUTS = "data config model input predictions against keys patch read agreement"
 TAKEN = "out output write quarantine report"
 PAIRS = [
     "train --quiet --verbose", "train --quiet --json", "train --preset chapter --config none.toml",
@@ -48,6 +48,7 @@ PAIRS = [
     "evaluate --predictions news.csv --study", "export RUN --int8 --float32",
     "export RUN --to onnx --int8", "compare RUN news.csv", "predict Oil --quiet --json",
     "review RUN --rows 60", "review RUN --out new.xlsx", "review --read news.csv --out new.csv",
+    "review --agreement news.csv", "review RUN --columns a,b",
     "predict Oil --model RUN --precision-target 2", "serve RUN --host 0.0.0.0", "predict Oil --model RUN --words 3",
 ]
 

@@ -187,6 +187,7 @@ _BY_COMMAND:dict[tuple[str, str], Callable] = {
     ("holdout", "file"): lambda file: _check_data(str(file)), ("holdout", "out"): _check_fixed,
     ("push", "address"): _check_address,
     ("review", "out"): new_file, ("review", "read"): _check_verdicts,
+    ("review", "agreement"): check_table,
     ("predict", "output"): _check_predictions, ("runs", "folder"): _check_runs,
 }
 
