@@ -32,7 +32,7 @@ CALLS = {
     "runs": "", "verify": "RUN", "push": "RUN daily-desk/news", "serve": "RUN", "doctor": "", "monitor": "desk.sqlite --predictions filed.csv", "review": "RUN --out new.csv", "blame": "Oil --patch news.csv", "bench train": "", "bench predict": "--model RUN",
 }
 CHOICES = "preset bad-rows clean split truncation schedule device precision to format from encoding delimiter class-weights"
-INPUTS = "data config model input predictions against keys verdicts patch read"
+INPUTS = "data config model input predictions against keys verdicts patch read agreement"
 TAKEN = "out output write quarantine report to-check html"
 PAIRS = [
     "train --quiet --verbose", "train --quiet --json", "train --preset chapter --config none.toml",
@@ -49,6 +49,7 @@ PAIRS = [
     "evaluate --predictions news.csv --study", "export RUN --int8 --float32",
     "export RUN --to onnx --int8", "compare RUN news.csv", "predict Oil --quiet --json",
     "review RUN --rows 60", "review RUN --out new.xlsx", "review --read news.csv --out new.csv",
+    "review --agreement news.csv", "review RUN --columns a,b",
     "predict Oil --model RUN --precision-target 2", "serve RUN --host 0.0.0.0", "monitor none.sqlite", "monitor desk.sqlite",
     "monitor news.csv --predictions filed.csv", "monitor desk.sqlite --predictions news.csv", "predict Oil --model RUN --words 3",
     "replay taken.csv --model RUN", "replay news.csv --input news.csv --model RUN",

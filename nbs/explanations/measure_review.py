@@ -26,7 +26,7 @@ from newsclf.data.classes import read_classes
 from newsclf.data.duplicates import labelled_texts
 from newsclf.data.reading import read_whole
 from newsclf.data.tables import read_table
-from newsclf.run.patches import patch_effect, patch_text, patched, read_verdicts
+from newsclf.run.patches import patch_effect, patch_text, patched, read_corrections
 from newsclf.run.queue import rank_rows, write_queue
 
 STORED = Path(__file__).resolve().parent / "figures/review.json"
@@ -75,7 +75,7 @@ def one_seed(news: pd.DataFrame, names: list[str], seed: int, folder: Path) -> d
     write_queue(folder / "queue.csv", queue)
     hits = [row.digest in planted for row in queue.rows]
     right = review(folder / "queue.csv", truth, names, rng)
-    lines = read_verdicts(folder / "queue.csv", "reviewer")
+    lines = read_corrections(folder / "queue.csv", "reviewer")
     write_text(folder / "patch.jsonl", patch_text(line.said for line in lines))
     after = patched(raw, str(folder / "patch.jsonl"))
 

@@ -197,6 +197,7 @@ _BY_COMMAND:dict[tuple[str, str], Callable] = {
     ("push", "address"): _check_address,
     ("monitor", "predictions"): check_table,
     ("review", "out"): new_file, ("review", "read"): _check_verdicts,
+    ("review", "agreement"): check_table,
     ("predict", "output"): _check_predictions, ("runs", "folder"): _check_runs,
 }
 
