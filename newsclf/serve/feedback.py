@@ -109,7 +109,7 @@ async def recording(
     pause:float=1.0, # Seconds between two entries
 ):
     "Enter answers while a service runs, and the last of them at its end"
-    async def write():
+    async def write(recorder:Recorder):
         while not done.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(done.wait(), pause)
@@ -122,7 +122,7 @@ async def recording(
         yield
         return
     done = asyncio.Event()
-    task = asyncio.create_task(write())
+    task = asyncio.create_task(write(recorder))
     try:
         yield
     finally:

@@ -53,7 +53,7 @@ _PREDICT = _object(
 )
 
 # %% ../../nbs/7_serve/17_openapi.ipynb #ff4020fd
-_ARTICLE = dict(text=_TEXT, sha256=_DIGEST)
+_ARTICLE:dict[str, Any] = dict(text=_TEXT, sha256=_DIGEST)
 _CLASS = dict(type="string", minLength=1, description="Name of the true class")
 _FEEDBACK = dict(
     oneOf=[_object([way, "label"], **{way: of}, label=_CLASS) for way, of in _ARTICLE.items()],
