@@ -44,6 +44,15 @@ class _Bounds:
     seconds:Annotated[float, typer.Option(min=0.1, max=600, help=_SECONDS)] = 30.0
     room:Annotated[int, typer.Option(min=1, help=_ROOM)] = 65536
 
+_DESK = "Desk file of newsclf monitor: answers go there, and verdicts sent to /v1/feedback"
+_DRAW = "Fraction of auto-filed articles that are drawn for editors to check [0.05]"
+
+@dataclass(frozen=True)
+class _Feedback:
+    "Where answers are entered, so that they can be watched"
+    desk:Annotated[Path | None, typer.Option(help=_DESK)] = None
+    draw:Annotated[float | None, typer.Option(min=0, max=1, help=_DRAW)] = None
+
 # %% ../../nbs/9_cli/33_serving.ipynb #1d02d714
 def _check_installed():
     "Raise `UserError` if the extra is missing"
@@ -61,6 +70,7 @@ def serve(
     *,
     place:_Place,
     bounds:_Bounds,
+    feedback:_Feedback,
     manner:Manner,
 ):
     "Answer requests over HTTP, with a web page, until it is stopped."
@@ -74,13 +84,18 @@ def serve(
     check_target(manner.precision_target)
     keys = read_keys(str(place.keys or ""), os.environ.pop("NEWSCLF_KEYS", ""))
     check_open(place.host, keys, place.open)
+    if feedback.draw is not None and not feedback.desk:
+        raise UserError("--draw has no effect without --desk", do="Add --desk FILE")
     run = chosen_run(model)
     names = (*LOCAL, place.host, *(place.allow_host or ()))
     with listen(place.host, place.port) as where:
         from newsclf.serve.app import Desk
+        from newsclf.serve.feedback import Recorder
         from newsclf.serve.server import serve_desk
         from newsclf.serve.service import Service
 
+        draw = 0.05 if feedback.draw is None else feedback.draw
+        recorder = Recorder(feedback.desk, draw) if feedback.desk else None
         service = Service(run, **asdict(manner))
         _say(as_row("model", f"{run}, {service.clf.precision} ({service.clf.why})", wrap=False))
         _say(as_row("address", f"http://{place.host}:{where.getsockname()[1]}", wrap=False))
@@ -88,7 +103,8 @@ def serve(
         if service.clf.rules.price:
             _say(as_row("decisions", rules_words(service.clf.rules)))
             _say(as_row("target", service.clf.rules.price))
-        desk = Desk(service, DoorRules(names, keys), bounds.seconds, bounds.room)
+        rules = DoorRules(names, keys)
+        desk = Desk(service, rules, bounds.seconds, bounds.room, recorder)
         asyncio.run(serve_desk(desk, where, _say))
     return dict(model=str(run), stopped=True)
 

@@ -305,10 +305,11 @@ def desk_state(
     ).fetchone()
     [verdicts] = db.execute("SELECT count(*) FROM verdicts").fetchone()
     watch, checked = watch_desk(db), list_checked(db)
-    times = [checked[n - 1].time if n else None for n in (watch.alarm, watch.since)]
-    waiting, uncounted = drawn - len(checked), verdicts - len(checked)
-    known = rows, auto, drawn, waiting, uncounted, expected
-    return DeskState(*known, watch, *times, list_days(db))
+    alarmed, fell = (checked[n - 1].time if n else None for n in (watch.alarm, watch.since))
+    return DeskState(
+        rows, auto, drawn, drawn - len(checked), verdicts - len(checked), expected,
+        watch, alarmed, fell, list_days(db),
+    )
 
 # %% ../../nbs/6_run/60_desk.ipynb #91875025
 _KEYS = ("text", "id") # Columns that may identify an article, if there are no digests

@@ -30,6 +30,7 @@ from .batches import Batcher, Busy, batching
 from .card import model_card
 from .counters import Counters
 from .door import Door, DoorRules
+from .feedback import Recorder, read_feedback, recording
 from .openapi import openapi_document
 from .requests import Question, Refused, read_classify, read_inputs
 from .service import Answer, Service
@@ -59,6 +60,7 @@ class Desk:
     rules:DoorRules=field(default_factory=DoorRules) # Who may ask
     seconds:float=30.0 # In which a request is answered, or told that it is not
     room:int=65536 # Tokens that may wait
+    recorder:Recorder|None=None # Enters answers and verdicts into a desk file
     counters:Counters=field(default_factory=Counters)
     ready:bool=False # Are requests answered?
     loading:asyncio.Lock=field(default_factory=asyncio.Lock) # One new model at a time
@@ -124,6 +126,8 @@ async def _answered(request:Request, service:Service, asked:Question)->list[Answ
     answers = await _while_wanted(request, work, desk.seconds)
     for answer in answers:
         desk.counters.texts.labels(answer.decision.label, answer.decision.decision).inc()
+    if desk.recorder:
+        desk.recorder.note(asked.texts, [answer.decision for answer in answers])
     return answers
 
 async def _classify(request:Request)->Response:
@@ -148,6 +152,19 @@ async def _rows(request:Request)->Response:
     raw = await request.body()
     return JSONResponse(await asyncio.to_thread(read_rows, raw, trained))
 
+# %% ../../nbs/7_serve/00_app.ipynb #6a12569e
+async def _feedback(request:Request)->Response:
+    verdict = read_feedback(await request.body())
+    recorder = request.app.state.desk.recorder
+    try:
+        new = await recorder.judge(verdict)
+    except UserError as e:
+        if e.where: # the file is at fault, not the verdict
+            found = f"the verdict is not stored, send it again later: {e.found}"
+            raise Refused(503, "not_writable", found) from None
+        raise Refused(409, "not_stored", e.found) from None
+    return JSONResponse(dict(sha256=verdict.digest, new=new))
+
 # %% ../../nbs/7_serve/00_app.ipynb #395e8fbc
 async def _live(request:Request)->Response:
     return JSONResponse(dict(live=True))
@@ -166,7 +183,8 @@ async def _model(request:Request)->Response:
 async def _openapi(request:Request)->Response:
     desk = request.app.state.desk
     columns = desk.service.clf.trained.text
-    return JSONResponse(openapi_document(bool(desk.rules.keys), columns))
+    asked = bool(desk.rules.keys), columns, bool(desk.recorder)
+    return JSONResponse(openapi_document(*asked))
 
 async def _reload(request:Request)->Response:
     try:
@@ -237,6 +255,7 @@ def _counted(handler:Callable, path:str, say:Callable)->Callable:
 # %% ../../nbs/7_serve/00_app.ipynb #221eb670
 _ADDRESSES:dict[str, tuple[str, Callable]] = {
     "/v1/classify": ("POST", _classify), "/predict": ("POST", _predict),
+    "/v1/feedback": ("POST", _feedback),
     "/v1/rows": ("POST", _rows), "/v1/model": ("GET", _model), "/v1/reload": ("POST", _reload),
     "/health/live": ("GET", _live), "/health/ready": ("GET", _ready),
     "/metrics": ("GET", _metrics), "/openapi.json": ("GET", _openapi),
@@ -248,14 +267,14 @@ def make_app(
     say:Callable[[str], None]=print, # Function that shows a line of the log
 )->Callable: # An ASGI application
     "Join the addresses of a service behind its door"
-    routes = []
+    routes, needs = [], {"/v1/reload": desk.rules.keys, "/v1/feedback": desk.recorder}
     for path, (method, handler) in _ADDRESSES.items():
-        if path != "/v1/reload" or desk.rules.keys:
+        if needs.get(path, True):
             routes.append(Route(path, _counted(handler, path, say), methods=[method]))
 
     @asynccontextmanager
     async def running(app):
-        async with batching(desk.batcher):
+        async with batching(desk.batcher), recording(desk.recorder, say):
             desk.ready = True
             yield
             desk.ready = False

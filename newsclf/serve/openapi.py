@@ -52,6 +52,14 @@ _PREDICT = _object(
         _TEXT, _list(_TEXT, **_MANY), _list(_list(_TEXT, minItems=1, maxItems=1), **_MANY)]),
 )
 
+# %% ../../nbs/7_serve/17_openapi.ipynb #ff4020fd
+_ARTICLE:dict[str, Any] = dict(text=_TEXT, sha256=_DIGEST)
+_CLASS = dict(type="string", minLength=1, description="Name of the true class")
+_FEEDBACK = dict(
+    oneOf=[_object([way, "label"], **{way: of}, label=_CLASS) for way, of in _ARTICLE.items()],
+    example=dict(text="Oil slips as tankers return to port", label="Business"),
+)
+
 # %% ../../nbs/7_serve/17_openapi.ipynb #4fa91ee7
 _WORD = _object(
     ["word", "places", "without", "fall"],
@@ -82,10 +90,10 @@ _ERROR = _object(["error"], error=_object(
 # %% ../../nbs/7_serve/17_openapi.ipynb #7f17d262
 _REFUSED = {
     400: "Not JSON, or cut off", 401: "No key", 403: "From a foreign page", 404: "No such path",
-    405: "Wrong method", 408: "The body did not come in time", 409: "The new model is refused",
+    405: "Wrong method", 408: "The body did not come in time", 409: "What is sent is refused",
     413: "Too large, or too many texts", 415: "Wrong content type", 421: "Foreign host name",
     422: "A field that cannot be answered", 429: "Busy; see Retry-After", 500: "A fault of ours",
-    503: "Not ready", 504: "No answer in time",
+    503: "Not ready, or the desk file cannot be written", 504: "No answer in time",
 }
 _ALWAYS = (401, 403, 405, 421, 500)
 _POSTED = (*_ALWAYS, 400, 408, 413, 415, 422, 429, 504)
@@ -95,8 +103,10 @@ def _answers(schema:dict, statuses, kind:str="application/json")->dict:
     out = {"200": dict(description="The answer", content={kind: dict(schema=schema)})}
     return out | {str(s): dict(description=_REFUSED[s]) | refused for s in sorted(statuses)}
 
-def _post(summary:str, schema:dict|None, answer:dict, kind:str="application/json")->dict:
-    found = dict(summary=summary, responses=_answers(answer, _POSTED))
+def _post(
+    summary:str, schema:dict|None, answer:dict, *more:int, kind:str="application/json"
+)->dict:
+    found = dict(summary=summary, responses=_answers(answer, (*_POSTED, *more)))
     if schema:
         found["requestBody"] = dict(required=True, content={kind: dict(schema=schema)})
     return dict(post=found)
@@ -109,6 +119,7 @@ def _get(summary:str, answer:dict, *more:int, kind:str="application/json", key:b
 def openapi_document(
     keys:bool=False, # Are keys in use?
     columns:Sequence[str]=(), # That the model was trained on, if it knows them
+    feedback:bool=False, # Are verdicts taken?
 )->dict: # JSON
     "Describe the addresses of a service"
     yes = dict(type="boolean")
@@ -118,7 +129,8 @@ def openapi_document(
         "/predict": _post("Classify as transformers' pipeline does", _PREDICT,
                           dict(anyOf=[_SCORES, _list(_SCORES)])),
         "/v1/rows": _post(
-            "Read the rows of a CSV file", dict(type="string", minLength=1), _ROWS, "text/csv"),
+            "Read the rows of a CSV file", dict(type="string", minLength=1), _ROWS,
+            kind="text/csv"),
         "/v1/model": _get("What the model is, and how well it did", _CARD),
         "/health/live": _get("Does the process live?", _object(["live"], live=yes), key=False),
         "/health/ready": _get(
@@ -128,6 +140,9 @@ def openapi_document(
     out = dict(
         openapi="3.1.0", paths=paths,
         info=dict(title="newsclf", version=program_version().split()[1]))
+    if feedback:
+        paths["/v1/feedback"] = _post("Say which class an article has", _FEEDBACK, _object(
+            ["sha256", "new"], sha256=_DIGEST, new=yes), 409, 503)
     if keys:
         paths["/v1/reload"] = _post("Open the model again", None, _object(
             ["model"], model=_MODEL))
