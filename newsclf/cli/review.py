@@ -9,7 +9,7 @@ __all__ = ['review', 'blame']
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -125,7 +125,7 @@ def _write_queue(
     run = chosen_run(str(run) if run else None)
     queue = make_queue(run, queue_config(run, wanted.data, **settings), wanted.rows or 600)
     write_queue(wanted.out, queue)
-    print("\n".join(_queue_rows(queue, run, wanted.out)))
+    print("\n".join(_queue_rows(queue, run, cast(Path, wanted.out))))
     return dict(out=str(wanted.out), rows=len(queue.rows), of=queue.of, notes=queue.notes)
 
 # %% ../../nbs/9_cli/43_review.ipynb #035366e9
@@ -203,7 +203,7 @@ def review(
         return _compare_editors(compared, settings)
     _check_asked(wanted, done)
     if done.read:
-        return _read_back(run, wanted.out, done, settings)
+        return _read_back(run, cast(Path, wanted.out), done, settings)
     return _write_queue(run, wanted, settings)
 
 # %% ../../nbs/9_cli/43_review.ipynb #789a9e9b

@@ -237,7 +237,8 @@ def calibration_scores(
 )->CalibrationScores:
     "Take from both halves what another threshold is chosen from"
     halves = ((np.asarray(z, dtype=np.float64), labels) for z, labels in (fitted, other))
-    return CalibrationScores(*(scored(_heated(z, temperature), y) for z, y in halves))
+    first, second = (scored(_heated(z, temperature), y) for z, y in halves)
+    return CalibrationScores(first, second)
 
 # %% ../../nbs/4_evaluate/20_calibrate.ipynb #f297e971
 def uncalibrated(

@@ -7,6 +7,7 @@ __all__ = ['LEVEL', 'LEAST', 'RowDifference', 'Shift', 'compare_rows', 'shift_wo
 
 # %% ../../nbs/4_evaluate/17_shift.ipynb #c607df91
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from scipy.stats import beta, hypergeom, ks_2samp
@@ -19,7 +20,7 @@ def _number_p(
     here:np.ndarray, # (rows,) of new rows
 )->float:
     "Test whether a number has the same distribution in both"
-    return float(ks_2samp(there, here).pvalue)
+    return float(cast(Any, ks_2samp(there, here)).pvalue)
 
 # %% ../../nbs/4_evaluate/17_shift.ipynb #3f441699
 def _moved(

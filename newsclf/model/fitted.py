@@ -108,7 +108,8 @@ def read_scores(
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["format"] > _FORMAT:
             return None
-        return CalibrationScores(*(_unpack(found[name]) for name in ("calibration", "other")))
+        first, second = (_unpack(found[name]) for name in ("calibration", "other"))
+        return CalibrationScores(first, second)
     except (ValueError, KeyError, TypeError):
         do = "Copy the folder again"
         raise UserError(f"{SCORES_FILE} is damaged", where=str(folder), do=do) from None

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -185,7 +185,7 @@ def _relabelled(
     labels = rows["label"].to_numpy().copy()
     files = rows["file"] if "file" in rows else [""] * len(rows)
     keys = list(zip(files, rows["line"], strict=True))
-    for i in np.flatnonzero(rows["digest"].isin(verdicts.keys())):
+    for i in np.flatnonzero(rows["digest"].isin(list(verdicts))):
         digest = rows["digest"].iloc[i]
         new = names.index(verdicts[digest].said.new)
         if new != labels[i] and names[labels[i]] in rejected[digest]:
@@ -200,7 +200,7 @@ def apply_patch(
 )->RawNews: # With other labels; `relabelled` has the old ones
     "Correct the labels of training rows; `UserError` for a patch that does not fit"
     said, names, rows = _by_row(lines), raw.classes.names, raw.train
-    wanted = rows[rows["digest"].isin(said.keys())]
+    wanted = rows[rows["digest"].isin(list(said))]
     there:dict[str, set[str]] = {}
     for digest, label in zip(wanted["digest"], wanted["label"], strict=True):
         there.setdefault(digest, set()).add(names[label])
@@ -466,12 +466,14 @@ def effect_words(
 )->str:
     "Say what a patch did to a linear model, and on which rows"
     a, b = found.accuracy_gain, found.log_loss_gain
+    points, low, high = (100 * cast(float, end) for end in (a.value, a.low, a.high))
+    less = cast(float, b.value)
     return (
         f"a linear model without and with the patch ({_counted(found.changed, 'label')} changed), "
         f"on the same {found.rows:,} held-out rows: accuracy {found.accuracy_without:.2%} and "
-        f"{found.accuracy_with:.2%} ({100 * a.value:+.2f} points, 95% interval "
-        f"{100 * a.low:.2f} to {100 * a.high:.2f}); log-loss {found.log_loss_without:.4f} and "
-        f"{found.log_loss_with:.4f} (lower by {b.value:.4f}, {b.low:.4f} to {b.high:.4f})"
+        f"{found.accuracy_with:.2%} ({points:+.2f} points, 95% interval "
+        f"{low:.2f} to {high:.2f}); log-loss {found.log_loss_without:.4f} and "
+        f"{found.log_loss_with:.4f} (lower by {less:.4f}, {b.low:.4f} to {b.high:.4f})"
     )
 
 # %% ../../nbs/6_run/71_patches.ipynb #cc57d6f2

@@ -275,7 +275,7 @@ def _studio_task(
 )->dict:
     "Write a row as a task for Label Studio"
     shown = {name: getattr(row, name) for name in _COLUMNS if name != "verdict"}
-    choice = dict(from_name="verdict", to_name="text", type="choices")
+    choice:dict[str, Any] = dict(from_name="verdict", to_name="text", type="choices")
     choice["value"] = dict(choices=[row.suggested])
     predicted = dict(model_version="newsclf", score=row.score, result=[choice])
     return dict(data=shown, predictions=[predicted])
