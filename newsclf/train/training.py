@@ -40,6 +40,12 @@ def _rows_in_order(
         return rows, LengthSampler(*order)
     return with_blank(rows), LengthSampler(*order, cfg.batch_size // session.parts)
 
+def _longest_first(
+    rows, # From `tokenize_parts`
+): # The same rows
+    "Order rows by length: batches hold little padding, and the first needs the most memory"
+    return rows.sort("length", reverse=True, keep_in_memory=True)
+
 def _loss_of(
     training:Training, # Its model on its device
 )->Callable: # For `Trainer`
@@ -58,7 +64,7 @@ def _pieces(
     rows, sampler = _rows_in_order(training, session)
     return dict(
         train_dataset=rows,
-        eval_dataset=training.tokens["validation"],
+        eval_dataset=_longest_first(training.tokens["validation"]),
         data_collator=batch_collator(training),
         compute_metrics=training.compute_metrics,
         processing_class=training.tokenizer,
