@@ -45,6 +45,7 @@ from ..data.news import load_news
 from ..data.tokens import encode_texts
 from ..model.folders import open_folder
 from ..model.linear import LINEAR_TYPE
+from ..model.wide import WIDE_TYPE
 from ..model.precision import error_bound
 from ..model.saved import load_classifier
 from ..model.tokenizers import load_tokenizer
@@ -231,9 +232,13 @@ def export_run(
     if not (run / "manifest.json").is_file():
         raise UserError("not a finished run", where=str(run), do="Choose one from: newsclf runs")
     base = model_folder(run)
-    if open_folder(base).config["model_type"] == LINEAR_TYPE:
+    kind = open_folder(base).config["model_type"]
+    if kind == LINEAR_TYPE:
         found = "a linear model needs no export: it is as fast as one"
         raise UserError(found, where=str(run), do="Use the run itself")
+    if kind == WIDE_TYPE:
+        found = "a BERT with a linear model beside it cannot be exported"
+        raise UserError(found, where=str(run), do="Train without --with-linear, or use the run itself")
     precision = _choose_export(to, precision)
     out = user_path(out) if out else run / "export" / f"{to}-{precision}"
     if out.exists():
