@@ -31,7 +31,6 @@ from .classifier import BertForSequenceClassification, new_classifier
 from .fitted import CalibrationScores, write_scores
 from .folders import ModelFolder, open_folder, quiet_loading, tame
 from .linear import LinearForSequenceClassification
-from .wide import WideBertForSequenceClassification
 from .loading import load_weights, plain_config, set_dropout, set_rates
 from .logits import id_logits
 from .margins import PrecisionError
@@ -39,6 +38,7 @@ from .own_part import HEADLINE, Canary, OwnPart, check_own_part
 from .reference import write_reference
 from .tokenizers import load_tokenizer
 from .weights import SNAPSHOT_FILES
+from .wide import WideBertForSequenceClassification
 
 # %% ../../nbs/2_model/30_saved.ipynb #5d0bb57d
 def random_base(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WIDE_TYPE', 'WideBertForSequenceClassification', 'add_linear', 'register_wide']
 
-# %% ../../nbs/2_model/18_wide.ipynb #c703633e
+# %% ../../nbs/2_model/18_wide.ipynb #98616838
 import torch
 from torch import nn
 from transformers import (
@@ -16,7 +16,6 @@ from transformers import (
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from .classifier import BertForSequenceClassification
 from .linear import LinearForSequenceClassification, linear_config
 from .quick import QuickBert
 
@@ -57,9 +56,9 @@ class WideBertForSequenceClassification(BertPreTrainedModel):
         more = dict(hidden_states=out.hidden_states, attentions=out.attentions)
         return SequenceClassifierOutput(logits=deep.float() + wide, **more)
 
-# %% ../../nbs/2_model/18_wide.ipynb #28c3bf60
+# %% ../../nbs/2_model/18_wide.ipynb #8864fc59
 def add_linear(
-    model:BertForSequenceClassification, # Fine-tuned
+    model, # A `BertForSequenceClassification`, fine-tuned
     linear:LinearForSequenceClassification, # Fitted, on the tokens of the same tokenizer
 )->WideBertForSequenceClassification: # In eval mode
     "Make one model of two"

@@ -388,7 +388,8 @@ def _conflicts(
     if cfg.model == "linear":
         out.append(("--budget chooses between a linear model and an encoder", "Name no model"))
     if cfg.with_linear:
-        out.append(("--budget does not plan a linear model beside BERT", "Leave out --with-linear"))
+        found = "--budget does not plan a linear model beside BERT"
+        out.append((found, "Leave out --with-linear"))
     if cfg.teacher:
         out.append(("--budget does not plan a distillation", "Give --time-limit in its place"))
     if process_rank()[1] > 1:

@@ -10,7 +10,6 @@ import shutil
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
-from ..evaluate.metrics import Score
 from newsclf.evaluate.manifest import (
     BaseFacts,
     DataFacts,
@@ -37,6 +36,7 @@ from ..core.storage import CARD, file_digest, json_lines, need_disk, write_text
 from ..core.values import as_json, from_json
 from ..data.trained import trained_on
 from ..evaluate.calibrate import Calibration
+from ..evaluate.metrics import Score
 from ..model.classifier import BertForSequenceClassification
 from ..model.linear import LinearForSequenceClassification
 from ..model.margins import PrecisionError

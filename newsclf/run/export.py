@@ -45,10 +45,10 @@ from ..data.news import load_news
 from ..data.tokens import encode_texts
 from ..model.folders import open_folder
 from ..model.linear import LINEAR_TYPE
-from ..model.wide import WIDE_TYPE
 from ..model.precision import error_bound
 from ..model.saved import load_classifier
 from ..model.tokenizers import load_tokenizer
+from ..model.wide import WIDE_TYPE
 from ..predict.light_tokenizer import write_tokenizer
 from ..predict.opening import model_folder
 from .dataset import cut_validation
@@ -238,7 +238,8 @@ def export_run(
         raise UserError(found, where=str(run), do="Use the run itself")
     if kind == WIDE_TYPE:
         found = "a BERT with a linear model beside it cannot be exported"
-        raise UserError(found, where=str(run), do="Train without --with-linear, or use the run itself")
+        do = "Train without --with-linear, or use the run itself"
+        raise UserError(found, where=str(run), do=do)
     precision = _choose_export(to, precision)
     out = user_path(out) if out else run / "export" / f"{to}-{precision}"
     if out.exists():

@@ -278,7 +278,8 @@ def _about_lines(
     "Say what a model does, and what it is for"
     m, base = facts.manifest, facts.base or facts.manifest.base.name
     data, made = m.data, f"It was fine-tuned from {_plain(base)} with newsclf."
-    made += " The logits of a linear model on word pieces and pairs of them are added." * facts.wide
+    beside = " The logits of a linear model on word pieces and pairs of them are added."
+    made += beside * facts.wide
     if facts.linear:
         made = "It is no BERT: a linear model on word pieces and pairs of them, from newsclf."
     columns = [_plain(c) for c in data.trained.text] if data.trained else []

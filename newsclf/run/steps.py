@@ -48,8 +48,8 @@ from ..data.tokens import encode_texts, tokenize_parts
 from ..data.trained import trained_on
 from ..evaluate.metrics import RunningAccuracy, Score, score
 from ..evaluate.pictures import draw_history
-from ..model.fitted import CalibrationScores
 from ..model.classifier import BertForSequenceClassification
+from ..model.fitted import CalibrationScores
 from ..model.linear import LinearForSequenceClassification, new_linear
 from ..model.logits import batch_logits
 from ..model.margins import PrecisionError
