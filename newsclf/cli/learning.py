@@ -33,8 +33,8 @@ from .settings import with_options, with_settings
 # %% ../../nbs/9_cli/20_learning.ipynb #b88b8824
 _Preset = Annotated[str | None, typer.Option(
     help="quickstart (bundled sample, minilm), fast (for large files: minilm, once over the "
-    "24,000 rows that teach most) or chapter (bert-base-cased on AG News from the hub) "
-    "[quickstart]"
+    "18,000 rows that teach most, and a linear model on all) or chapter (bert-base-cased on "
+    "AG News from the hub) [quickstart]"
 )]
 _Config = Annotated[Path | None, typer.Option(help="TOML file; flags override it")]
 _RunFolder = Annotated[

@@ -196,6 +196,9 @@ class _Model(_Split):
     truncation: str = _setting(
         "model", "head", "What to keep of a text that is too long: head, tail or head+tail",
         choices=("head", "tail", "head+tail"))
+    with_linear: bool = _setting(
+        "model", False, "Add the logits of a linear model, which learns from all training rows, "
+        "also from those that --train-rows leaves out")
 
 # %% ../../nbs/0_core/00_config.ipynb #4c1d7a12
 @dataclass(frozen=True)
@@ -313,8 +316,8 @@ CHAPTER_STEPS: dict[str, Any] = dict(epochs=2.0, batch_size=24)
 
 _PRESETS = dict(
     quickstart=dict(data="sample", model="minilm"),
-    fast=dict(model="minilm", learning_rate=1e-4, epochs=1.0, train_rows=24_000,
-              choose_rows="uncertain"),
+    fast=dict(model="minilm", learning_rate=1e-4, epochs=1.0, train_rows=18_000,
+              choose_rows="uncertain", with_linear=True),
     chapter=dict(data="fancyzhx/ag_news", model="bert-base-cased", **CHAPTER_STEPS),
 )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pandas as pd
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, concatenate_datasets
 
 from ..core.config import Config, UserError
 from .account import Account, Facts, Rejected
@@ -44,6 +44,13 @@ class NewsData:
     remarks: list[str] = field(default_factory=list) # What looks unintended
     read_as: Facts = field(default_factory=Facts) # How the training rows were read
     patched: list[str] = field(default_factory=list) # What a patch did, in words
+    others: Dataset|None = None # Training rows that a linear model alone learns from
+
+    @property
+    def learned(self)->Dataset: # With text and label
+        "Give all rows that a part of the model learns from"
+        rows = self.parts["train"]
+        return concatenate_datasets([rows, self.others]) if self.others else rows
 
 # %% ../../nbs/1_data/00_news.ipynb #915b1b0d
 def _check_apart(

@@ -165,8 +165,10 @@ def _can_classify(
     import transformers
 
     from newsclf.model.linear import register_linear
+    from newsclf.model.wide import register_wide
 
     register_linear()
+    register_wide()
     if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
         return False
     config = transformers.CONFIG_MAPPING[kind]

@@ -38,6 +38,7 @@ from .own_part import HEADLINE, Canary, OwnPart, check_own_part
 from .reference import write_reference
 from .tokenizers import load_tokenizer
 from .weights import SNAPSHOT_FILES
+from .wide import WideBertForSequenceClassification
 
 # %% ../../nbs/2_model/30_saved.ipynb #5d0bb57d
 def random_base(
@@ -156,11 +157,13 @@ def fold_temperature(
     model, # A classifier
     temperature:float, # Divides its logits from now on
 ):
-    "Divide a classifier's last layer by a temperature"
+    "Divide a classifier's last layer by a temperature; of a wide model, both last layers"
     layers = [m for m in model.modules() if isinstance(m, nn.Linear)]
-    last = [m for m in layers if m.out_features == model.config.num_labels][-1]
+    last = [m for m in layers if m.out_features == model.config.num_labels][-1:]
+    if isinstance(model, WideBertForSequenceClassification):
+        last = [model.classifier, model.linear.classifier]
     with torch.no_grad():
-        for p in last.parameters():
+        for p in (p for layer in last for p in layer.parameters()):
             p /= temperature
 
 # %% ../../nbs/2_model/30_saved.ipynb #a51b0bf4
@@ -379,9 +382,10 @@ def _continue_classifier(
 ):
     "Load a saved classifier to train it further; its labels must be `names`"
     model, _ = load_classifier(folder, dropout)
-    if isinstance(model, LinearForSequenceClassification):
+    kinds = {LinearForSequenceClassification: "linear", WideBertForSequenceClassification: "wide"}
+    if kind := kinds.get(type(model)):
         do = "Train a new one with --model linear, or a BERT with --model minilm"
-        raise UserError("a linear model cannot be trained further", where=str(folder), do=do)
+        raise UserError(f"a {kind} model cannot be trained further", where=str(folder), do=do)
     had = _label_names(model)
     if had != list(names):
         found = f"a classifier with {len(had)} labels ({', '.join(had)})"

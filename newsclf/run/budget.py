@@ -387,6 +387,9 @@ def _conflicts(
         out.append(("--budget chooses the steps itself, and max_steps is set", "Leave it out"))
     if cfg.model == "linear":
         out.append(("--budget chooses between a linear model and an encoder", "Name no model"))
+    if cfg.with_linear:
+        found = "--budget does not plan a linear model beside BERT"
+        out.append((found, "Leave out --with-linear"))
     if cfg.teacher:
         out.append(("--budget does not plan a distillation", "Give --time-limit in its place"))
     if process_rank()[1] > 1:

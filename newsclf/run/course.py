@@ -26,6 +26,7 @@ from newsclf.run.steps import (
     tokenize_rows,
     train_rows,
     training_of,
+    widen,
 )
 
 from ..core.config import UserError
@@ -35,6 +36,8 @@ from ..core.storage import CARD, file_digest, json_lines, need_disk, write_text
 from ..core.values import as_json, from_json
 from ..data.trained import trained_on
 from ..evaluate.calibrate import Calibration
+from ..evaluate.metrics import Score
+from ..model.classifier import BertForSequenceClassification
 from ..model.linear import LinearForSequenceClassification
 from ..model.margins import PrecisionError
 from ..predict.predictor import Predictor
@@ -155,6 +158,7 @@ class SavedModel:
     predictor:Predictor # The model, opened again
     gap:float # Largest difference of a probability from the model in memory
     calibration:Calibration # What was fitted on the calibration rows
+    validation:Score # Of the validation rows
     half:PrecisionError|None # Its error in bfloat16; None if it cannot compute so
 
 # %% ../../nbs/6_run/13_course.ipynb #f66025b9
@@ -164,12 +168,12 @@ def save_trained(
 )->SavedModel:
     "Calibrate, measure in bfloat16, save and compare"
     with clock("calibrate"):
-        calibration, scores = calibrate_model(job)
+        calibration, scores, validation = calibrate_model(job)
     with clock("bfloat16"):
         half = state_half(job)
     with clock("save"):
         predictor, gap = save_and_compare(job, calibration, half, scores)
-    return SavedModel(predictor, gap, calibration, half)
+    return SavedModel(predictor, gap, calibration, validation, half)
 
 # %% ../../nbs/6_run/13_course.ipynb #066bb3a7
 def _data_facts(
@@ -236,9 +240,12 @@ def finish(
     texts:bool, # May the report show articles?
 )->Outcome:
     "Calibrate, save, test and report; the manifest comes last"
+    if job.cfg.with_linear and isinstance(job.model, BertForSequenceClassification):
+        with clock("linear"):
+            job = widen(job)
     saved = save_trained(job, clock)
     with clock("evaluate"):
-        outcome = evaluate_run(job, saved.predictor, saved.calibration)
+        outcome = evaluate_run(job, saved.predictor, saved.calibration, saved.validation)
     facts = _trained_facts(job, trained) | _saved_facts(saved) | _process_facts(job)
     manifest = Manifest(
         origin=from_json(Provenance, origin), looks=as_json(outcome.looks),

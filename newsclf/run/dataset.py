@@ -127,13 +127,17 @@ def draw_rows(
         raise UserError(found, do="Give --train-rows, such as --train-rows 8000")
     if not wanted or wanted >= len(rows):
         return news
-    drawn = rows.select(np.sort(_row_order(rows, cfg)[:wanted]))
+    order = _row_order(rows, cfg)
+    drawn, others = (rows.select(np.sort(part)) for part in (order[:wanted], order[wanted:]))
     if absent := set(range(len(news.names))) - set(drawn["label"][:]):
         found = f"--train-rows {wanted} leaves no row of {news.names[min(absent)]}"
         raise UserError(found, do="Take more rows")
     which = " (more of those that a linear model is unsure of)" * (cfg.choose_rows != "random")
     note = f"{wanted:,} of {len(rows):,} training rows are used{which}"
     parts = DatasetDict({**news.parts, "train": drawn})
+    if cfg.with_linear:
+        note += "; a linear model learns from all"
+        news = replace(news, others=others)
     return replace(news, parts=parts, notes=[*news.notes, note])
 
 # %% ../../nbs/6_run/05_dataset.ipynb #6e06d31b

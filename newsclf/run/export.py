@@ -48,6 +48,7 @@ from ..model.linear import LINEAR_TYPE
 from ..model.precision import error_bound
 from ..model.saved import load_classifier
 from ..model.tokenizers import load_tokenizer
+from ..model.wide import WIDE_TYPE
 from ..predict.light_tokenizer import write_tokenizer
 from ..predict.opening import model_folder
 from .dataset import cut_validation
@@ -231,9 +232,14 @@ def export_run(
     if not (run / "manifest.json").is_file():
         raise UserError("not a finished run", where=str(run), do="Choose one from: newsclf runs")
     base = model_folder(run)
-    if open_folder(base).config["model_type"] == LINEAR_TYPE:
+    kind = open_folder(base).config["model_type"]
+    if kind == LINEAR_TYPE:
         found = "a linear model needs no export: it is as fast as one"
         raise UserError(found, where=str(run), do="Use the run itself")
+    if kind == WIDE_TYPE:
+        found = "a BERT with a linear model beside it cannot be exported"
+        do = "Train without --with-linear, or use the run itself"
+        raise UserError(found, where=str(run), do=do)
     precision = _choose_export(to, precision)
     out = user_path(out) if out else run / "export" / f"{to}-{precision}"
     if out.exists():

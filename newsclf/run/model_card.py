@@ -62,6 +62,10 @@ class CardFacts:
     files:dict[str, FileEntry] # Of the model
     linear:bool=False # Is it no BERT, but a linear model?
 
+    @property
+    def wide(self)->bool: # Is a linear model beside its BERT?
+        return not self.linear and bool(self.manifest.config.get("with_linear"))
+
 # %% ../../nbs/6_run/17_model_card.ipynb #e4a4f381
 _HUB_IDS = dict(minilm="sentence-transformers/all-MiniLM-L6-v2", linear="")
 _ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -124,7 +128,7 @@ def _head(
         base_model=facts.base or None,
         datasets=[name] if name == kind else None,
         eval_results=_head_results(facts),
-        library_name="newsclf" if facts.linear else "transformers",
+        library_name="newsclf" if facts.linear or facts.wide else "transformers",
         model_name=facts.name,
         pipeline_tag="text-classification",
         tags=["newsclf", "news"],
@@ -265,7 +269,7 @@ def _use_lines(
     facts:CardFacts,
 )->list[str]:
     "Say how a model is loaded"
-    return [_NO_BERT if facts.linear else _TRANSFORMERS, _NEWSCLF]
+    return [_NO_BERT if facts.linear or facts.wide else _TRANSFORMERS, _NEWSCLF]
 
 # %% ../../nbs/6_run/17_model_card.ipynb #4e4da4ff
 def _about_lines(
@@ -274,6 +278,8 @@ def _about_lines(
     "Say what a model does, and what it is for"
     m, base = facts.manifest, facts.base or facts.manifest.base.name
     data, made = m.data, f"It was fine-tuned from {_plain(base)} with newsclf."
+    beside = " The logits of a linear model on word pieces and pairs of them are added."
+    made += beside * facts.wide
     if facts.linear:
         made = "It is no BERT: a linear model on word pieces and pairs of them, from newsclf."
     columns = [_plain(c) for c in data.trained.text] if data.trained else []

@@ -40,7 +40,7 @@ from ..evaluate.figures import Metrics, write_metrics
 from ..evaluate.holdout import Looks, format_looks, record_look
 from ..evaluate.manifest import Manifest
 from ..evaluate.matching import GROUP
-from ..evaluate.metrics import format_report, score
+from ..evaluate.metrics import Score, format_report
 from ..evaluate.pictures import draw_confusion
 from ..evaluate.report import ReportInput, report_page
 from ..model.linear import LinearForSequenceClassification
@@ -60,14 +60,13 @@ class Outcome:
     teacher:Comparison|None=None # With the models that taught it, where there are any
 
 # %% ../../nbs/6_run/12_outcome.ipynb #165f435d
-def _ask(
+def _ask_test(
     predictor, # The saved model
     news, # `NewsData`
-    part:str, # validation or test
 )->np.ndarray: # (rows, classes)
-    "Predict one split, with a progress bar in a terminal"
-    rows = news.parts[part]
-    how:dict[str, Any] = dict(desc=part, unit=" texts", disable=not show_bars(), leave=False)
+    "Predict the test, with a progress bar in a terminal"
+    rows = news.parts["test"]
+    how:dict[str, Any] = dict(desc="test", unit=" texts", disable=not show_bars(), leave=False)
     with tqdm(total=len(rows), **how) as bar:
         return predictor.predict_proba(rows["text"][:], bar.update)
 
@@ -88,7 +87,7 @@ def _search_copies(
 )->tuple[CopyFindings|None, list[str]]: # Findings; else a note why there are none
     "Search near-duplicates within training, and between training and test"
     sources = list(news.accounts)
-    train = labelled_texts(news.parts["train"].to_pandas(), sources[0])
+    train = labelled_texts(news.learned.to_pandas(), sources[0])
     test = labelled_texts(news.parts["test"].to_pandas(), sources[-1])
     try:
         return copy_findings(train, test, news.names), []
@@ -123,12 +122,12 @@ def evaluate_run(
     job:Job, # With a saved model
     predictor, # Opened from it
     calibration:Calibration, # From `calibrate_model`
+    validation:Score, # Likewise
 )->Outcome:
-    "Measure validation and test, and write metrics and predictions"
+    "Measure the test, and write metrics and predictions"
     news, names, looks = job.news, predictor.names, _count_look(job)
-    test, valid = news.parts["test"], news.parts["validation"]
-    validation = score(_ask(predictor, news, "validation"), valid["label"][:], names)
-    proba = _ask(predictor, news, "test")
+    test = news.parts["test"]
+    proba = _ask_test(predictor, news)
     table = prediction_table(proba, test, names)
     linear = _linear_beside(job, table)
     taught = beside_teacher(job.teachers, news, table, job.out, job.device.name)

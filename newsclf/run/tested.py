@@ -237,7 +237,7 @@ def beside_linear(
     seed:int, # Of the linear model
 )->LinearModel | None: # None if it cannot be trained
     "Train a linear model and compare it with the model"
-    train, test, names = news.parts["train"], news.parts["test"], news.names
+    train, test, names = news.learned, news.parts["test"], news.names
     labels = np.asarray(train["label"][:])
     try:
         proba = linear_baseline(train["text"][:], labels, test["text"][:], len(names), seed)

@@ -150,6 +150,7 @@ _ALIKE = dict( # Settings of other groups that it has not, and the values that a
     device=("auto", "cpu"),
     precision=("auto", "float32"),
     save_steps=(0, Config.save_steps),
+    with_linear=(False,),
 )
 
 def idle_options(
