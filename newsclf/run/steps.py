@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import torch
 from scipy.special import softmax
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -63,7 +64,7 @@ from ..predict.predictor import Predictor
 from ..train.length import choice_words, choose_steps
 from ..train.losses import class_weights
 from ..train.more_options import Training, training_arguments
-from ..train.regression import fit_linear, idle_options
+from ..train.regression import fit_linear, fit_weight, idle_options
 from ..train.session import training_json
 from ..train.training import fine_tune
 from .teacher import Teacher, find_teachers
@@ -319,6 +320,24 @@ def fit_rows(
     return asdict(found)
 
 # %% ../../nbs/6_run/11_steps.ipynb #c2b62cfb
+_WEIGHED = 1000 # Validation rows at most: their logits take time
+
+@torch.no_grad()
+def _linear_weight(
+    job:Job, # With a trained BERT
+    linear:LinearForSequenceClassification, # Its weights are multiplied
+)->float: # By this
+    "Let a linear model count as much beside a BERT as validation rows say"
+    rows, tokenizer = job.news.parts["validation"], job.tokenizer
+    drawn = np.random.default_rng((job.cfg.seed, 4)).permutation(len(rows))[:_WEIGHED]
+    some, keep = rows.select(drawn), job.cfg.truncation
+    both = job.model.eval(), linear.to(job.model.device.type)
+    z = [batch_logits(m, tokenizer, some["text"][:], keep=keep) for m in both]
+    weight = fit_weight(*z, np.asarray(some["label"][:]))
+    for p in linear.parameters():
+        p *= weight
+    return weight
+
 def widen(
     job:Job, # With a trained BERT
 )->Job: # With a model that adds a linear one
@@ -330,10 +349,12 @@ def widen(
     model = new_linear(tokenizer, names, job.model.config.vocab_size)
     weights = class_weights(cfg.class_weights, names, labels)
     found = fit_linear(model, ids, labels, tokenizer.all_special_ids, weights, cfg.seed)
+    weight = _linear_weight(job, model)
     told = f"{found.features:,} tokens and pairs of {len(texts):,} rows, {found.seconds:.1f} s"
-    job.say(Event(f"linear model beside it: {told}", Note("beside it", f"a linear model: {told}")))
+    told = f"a linear model: {told}; weight {weight:.2f}"
+    job.say(Event(f"beside it: {told}", Note("beside it", told)))
     bert = cast(BertForSequenceClassification, job.model)
-    return replace(job, model=add_linear(bert, model.to(bert.device)))
+    return replace(job, model=add_linear(bert, model))
 
 # %% ../../nbs/6_run/11_steps.ipynb #10c9d456
 def _part_logits(
