@@ -36,7 +36,8 @@ from ..core.storage import read_sealed_json, scratch_folder, sealed_json, write_
 from ..core.values import Estimate, as_json, from_json
 from ..data.news import NewsData
 from ..data.tokens import tokenize_parts
-from ..evaluate.forecast import Seen, encoder_errors, linear_errors
+from ..evaluate.forecast import Seen, encoder_errors, joined_errors, linear_errors
+from ..model.classifier import BertForSequenceClassification
 from ..model.linear import new_linear
 from ..model.logits import id_logits
 from ..model.saved import model_to_train
@@ -126,6 +127,7 @@ class Pilot:
     train:float # Rows a second, in training
     answer:float # Rows a second, when it classifies
     seen:Seen|None # Its errors; None if it was cut short
+    bert:bool=True # Can a linear model stand beside it?
 
 def _marking(
     marks:list[float], # Filled with the time at which each step begins
@@ -186,12 +188,14 @@ def run_pilot(
     wrong = float((z.argmax(1) != np.asarray(rows["label"][:])).mean())
     seen = Seen(wrong, len(rows), len(training.tokens["train"]), _PILOT["epochs"])
     pace = training.cfg.batch_size / step
-    return Pilot(pace, answer, seen if result.steps >= steps else None)
+    bert = isinstance(training.model, BertForSequenceClassification)
+    return Pilot(pace, answer, seen if result.steps >= steps else None, bert)
 
 # %% ../../nbs/6_run/06_budget.ipynb #0ac29cee
 _AROUND_LINEAR = (4.0, 0.6) # Seconds from the rows to the report: always; for 1,000 rows
 _AROUND_ENCODER = (12.0, 0.5) # The same without training and without the encoder's answers
 _CHOOSING = 0.35 # Seconds for 1,000 rows that some are chosen from
+_BESIDE = 0.35 # Seconds for 1,000 rows that a linear model beside it learns
 _HALF = 1500 # The check in bfloat16 takes as long as so many rows in float32, where it is emulated
 
 @dataclass(frozen=True)
@@ -229,7 +233,18 @@ def _asked(
     pilot:Pilot, # Tells the pace
 )->float: # Seconds
     "Estimate how long calibration, test and the check in bfloat16 take an encoder"
-    return (2 * sizes.validation + sizes.calibration + sizes.test + _HALF) / pilot.answer
+    rows = sizes.validation + sizes.calibration + sizes.test + _HALF
+    return (rows + min(1000, sizes.validation) * pilot.bert) / pilot.answer
+
+def _around_all(
+    sizes:Sizes, # Of the data
+    linear:LinearTrial, pilot:Pilot, # What the trials have shown
+)->tuple[float, float]: # Seconds: always; for each row that the encoder learns
+    "Estimate what a training has around it, with a linear model beside it where that is possible"
+    if pilot.bert: # it learns all rows, whatever the encoder learns
+        always, thousand = _AROUND_ENCODER
+        return _around(sizes.train, linear, (always, thousand + _BESIDE)), 0.0
+    return _around(0, linear), (_around(1000, linear) - _around(0, linear)) / 1000
 
 _RAREST = 50 # Rows of a class, so that each fold of the linear model has some
 
@@ -261,6 +276,7 @@ class Plan:
     seconds:float # Expected for everything
     limit:float # Seconds of training at most
     enough:bool # Is there time left that no recipe could use?
+    joined:bool=False # Does a linear model stand beside the encoder?
 
 def _linear_plan(
     budget:float, spent:float, # Seconds: for everything; until now
@@ -286,20 +302,23 @@ def _encoder_plan(
 )->Plan|None: # None where the time is too short
     "Plan a training of so many epochs, on as many rows as there is time for"
     asked, epoch = _asked(sizes, pilot), sizes.validation / pilot.answer
-    a_row = epochs / pilot.train + (_around(1000, linear) - _around(0, linear)) / 1000
-    left = _PLANNED * budget - spent - asked - _around(0, linear) - epochs * epoch
+    always, each = _around_all(sizes, linear, pilot)
+    a_row = epochs / pilot.train + each
+    left = _PLANNED * budget - spent - asked - always - epochs * epoch
     choice = _choice_seconds(sizes, linear) if left / a_row < sizes.train else 0.0
     rows = min(sizes.train, int((left - choice) / a_row))
     if rows < min(_FEWEST, sizes.train):
         return None
     pool = sizes.train if choice else rows
     found = encoder_errors(linear.seen, rows, epochs, pilot.seen, pool)
-    after = asked + choice + _around(rows, linear)
+    if pilot.bert:
+        found = joined_errors(found, linear_errors(linear.seen, sizes.train))
+    after = asked + choice + always + each * rows
     took = spent + after + epochs * (epoch + rows / pilot.train)
     ends = (1 - found.high, 1 - found.low)
     what = (rows, sizes.train, epochs, choice > 0, 1 - found.value, ends, took)
     most, name = budget - spent - after, without_path(cfg.model) # a part of the time is spare
-    return Plan(budget, name, *what, limit=most, enough=took < 0.8 * budget)
+    return Plan(budget, name, *what, most, enough=took < 0.8 * budget, joined=pilot.bert)
 
 def _time_for_pilot(
     budget:float, spent:float, # Seconds: for everything; until now
@@ -321,7 +340,7 @@ def choose_plan(
     if pilot:
         what = (cfg, budget, spent, sizes, linear, pilot)
         plans += [plan for n in _EPOCHS if (plan := _encoder_plan(*what, epochs=n))]
-    return max(plans, key=lambda plan: (plan.accuracy, -plan.seconds))
+    return max(plans, key=lambda plan: (round(plan.accuracy, 3), -plan.seconds))
 
 # %% ../../nbs/6_run/06_budget.ipynb #864918cb
 def _percent(value:float)->str: return f"{100 * value:.1f}%"
@@ -340,6 +359,7 @@ def plan_words(
         return [f"a linear model on {rows}: {why}; expected: {expected}"]
     epochs = f"{plan.epochs:g} epoch{'s' * (plan.epochs != 1)}"
     rows += " (more of those that a linear model is unsure of)" * plan.chosen
+    rows += ", and a linear model on all" * plan.joined
     told = f"{plan.model}, {epochs} of {rows}, at {pilot.train:.0f} rows a second; "
     done = f"done in {clock_time(plan.seconds)} of {clock_time(plan.budget)}"
     more = ["no recipe that was tried can use more time"] * plan.enough
@@ -372,7 +392,7 @@ def time_words(
 
 # %% ../../nbs/6_run/06_budget.ipynb #5d6b36e4
 RECIPE = dict(learning_rate=1e-4) # See the tutorial on recipes
-_ITS_OWN = ("epochs", "train_rows", "choose_rows", "time_limit")
+_ITS_OWN = ("epochs", "train_rows", "choose_rows", "time_limit", "with_linear")
 
 def _conflicts(
     cfg:Config, # With a budget
@@ -387,9 +407,6 @@ def _conflicts(
         out.append(("--budget chooses the steps itself, and max_steps is set", "Leave it out"))
     if cfg.model == "linear":
         out.append(("--budget chooses between a linear model and an encoder", "Name no model"))
-    if cfg.with_linear:
-        found = "--budget does not plan a linear model beside BERT"
-        out.append((found, "Leave out --with-linear"))
     if cfg.teacher:
         out.append(("--budget does not plan a distillation", "Give --time-limit in its place"))
     if process_rank()[1] > 1:
@@ -424,6 +441,7 @@ def _planned(
         return replace(cfg, budget="", model="linear", train_rows=rows)
     own = dict(budget="", train_rows=rows, epochs=plan.epochs, time_limit=f"{plan.limit:.0f}s")
     own |= dict(choose_rows="uncertain") if plan.chosen else {}
+    own |= dict(with_linear=plan.joined)
     return replace(_with_recipe(cfg), **own)
 
 def plan_run(

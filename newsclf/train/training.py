@@ -41,10 +41,10 @@ def _rows_in_order(
     return with_blank(rows), LengthSampler(*order, cfg.batch_size // session.parts)
 
 def _longest_first(
-    rows, # From `tokenize_parts`
+    rows, # From `tokenize_parts`; None where nothing is evaluated
 ): # The same rows
     "Order rows by length: batches hold little padding, and the first needs the most memory"
-    return rows.sort("length", reverse=True, keep_in_memory=True)
+    return rows and rows.sort("length", reverse=True, keep_in_memory=True)
 
 def _loss_of(
     training:Training, # Its model on its device
