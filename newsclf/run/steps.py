@@ -322,11 +322,13 @@ def _part_logits(
 def _run_reference(
     job:Job, # With a trained model
     logits:np.ndarray, # (rows, classes) of the calibration rows, at the temperature
+    labels:np.ndarray, # (rows,) their class indices
 )->Reference:
     "Note what the calibration rows are like, so that new rows can be compared with them"
     texts, limit = job.news.parts["calibration"]["text"][:], job.tokenizer.model_max_length
     ids = encode_texts(job.tokenizer, texts, limit, job.cfg.truncation)[0]
-    return make_reference(ids, softmax(logits.astype(np.float64), axis=1), job.tokenizer)
+    proba = softmax(logits.astype(np.float64), axis=1)
+    return make_reference(ids, proba, job.tokenizer, labels)
 
 # %% ../../nbs/6_run/11_steps.ipynb #08ea6434
 def calibrate_model(
@@ -337,7 +339,7 @@ def calibrate_model(
     fitted, other = _part_logits(job, "calibration"), _part_logits(job, "validation")
     found = calibrate(*fitted, *other, job.cfg.file_precision, job.cfg.file_confidence)
     scores = calibration_scores(fitted, other, found.temperature.temperature)
-    reference = _run_reference(job, fitted[0] / found.temperature.temperature)
+    reference = _run_reference(job, fitted[0] / found.temperature.temperature, fitted[1])
     fold_temperature(job.model, found.temperature.temperature)
     for line in format_calibration(found):
         job.say(Detail(line))
