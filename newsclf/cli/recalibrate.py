@@ -26,13 +26,12 @@ def _basis_words(
     made, # A `Recalibrated`
 )->str:
     "Say what a calibration rests on"
-    found = made.found
-    if found.how == "labels":
-        f = found.filing
-        told = f"{made.labelled:,} articles of the target that have a label"
-        return told if f.threshold is None else f"{told}: {f.passed:,} auto-filed, {f.wrong} wrong"
-    told = f"{made.calibration_rows:,} calibration rows, weighted: as good as {found.effective:,.0f}"
-    return told + (f"; {found.clipped} weights were cut" if found.clipped else "")
+    found, f = made.found, made.found.filing
+    told = f"{made.labelled:,} articles of the target that have a label"
+    if found.how == "weights":
+        told = f"{made.calibration_rows:,} calibration rows, weighted, worth {found.effective:,.0f}"
+    shown = "" if f.threshold is None else f"; {f.passed:,} of them auto-filed, {f.wrong} wrong"
+    return told + shown + (f"; {found.clipped} weights were cut" if found.clipped else "")
 
 def _screen(
     made, # A `Recalibrated`
