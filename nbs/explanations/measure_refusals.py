@@ -29,10 +29,10 @@ CALLS = {
     "train": "", "check": "news.csv", "audit": "news.csv", "holdout": "news.csv --out new.csv", "predict": "Oil --model RUN",
     "replay": "taken.csv --input news.csv --model RUN",
     "evaluate": "RUN", "export": "RUN", "compare": "RUN RUN", "fetch": "bert-base-cased",
-    "runs": "", "verify": "RUN", "push": "RUN daily-desk/news", "serve": "RUN", "doctor": "", "monitor": "desk.sqlite --predictions filed.csv", "review": "RUN --out new.csv", "blame": "Oil --patch news.csv", "bench train": "", "bench predict": "--model RUN",
+    "runs": "", "verify": "RUN", "push": "RUN daily-desk/news", "serve": "RUN", "doctor": "", "monitor": "desk.sqlite --predictions filed.csv", "review": "RUN --out new.csv", "blame": "Oil --patch news.csv", "recalibrate": "RUN --target news.csv", "bench train": "", "bench predict": "--model RUN",
 }
 CHOICES = "preset bad-rows clean split truncation schedule device precision to format from encoding delimiter class-weights"
-INPUTS = "data config model input predictions against keys verdicts patch read agreement"
+INPUTS = "data config model input predictions against keys verdicts patch read agreement target"
 TAKEN = "out output write quarantine report to-check html"
 PAIRS = [
     "train --quiet --verbose", "train --quiet --json", "train --preset chapter --config none.toml",
@@ -52,6 +52,8 @@ PAIRS = [
     "review --agreement news.csv", "review RUN --columns a,b",
     "predict Oil --model RUN --precision-target 2", "serve RUN --host 0.0.0.0", "monitor none.sqlite", "monitor desk.sqlite",
     "monitor news.csv --predictions filed.csv", "monitor desk.sqlite --predictions news.csv", "predict Oil --model RUN --words 3",
+    "recalibrate RUN", "recalibrate RUN --target news.csv --labels none",
+    "recalibrate RUN --target news.csv --precision-target 2", "recalibrate RUN --target news.csv --out RUN",
     "replay taken.csv --model RUN", "replay news.csv --input news.csv --model RUN",
 ]
 

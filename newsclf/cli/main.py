@@ -29,6 +29,7 @@ from .judging import compare, evaluate
 from .learning import audit, check_command, holdout, train
 from .monitor import monitor
 from .push import push
+from .recalibrate import recalibrate
 from .replay import replay
 from .review import blame, review
 from .serving import serve
@@ -73,7 +74,7 @@ add_command(app, distill)
 add_command(app, check_command, "check")
 for _command in (
     *(audit, holdout, predict, replay, serve, evaluate, export, compare),
-    *(review, blame),
+    *(review, blame, recalibrate),
     *(monitor, fetch, runs, verify, push, doctor),
 ):
     add_command(app, _command, answers=_command is predict)

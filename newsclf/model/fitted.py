@@ -8,15 +8,13 @@ __all__ = ['SCORES_FILE', 'FittedTemperature', 'FittedThreshold', 'Fitted', 'Sco
 
 # %% ../../nbs/2_model/09_fitted.ipynb #dcd01a8d
 import base64
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..core.config import UserError
 from ..core.storage import save_json
-from .reference import Reference
+from .reference import Reference, read_numbers
 
 # %% ../../nbs/2_model/09_fitted.ipynb #15ce963c
 @dataclass(frozen=True)
@@ -99,17 +97,7 @@ def read_scores(
     folder, # Of a saved model
 )->CalibrationScores|None: # None where they were not kept
     "Read how sure a model was of its calibration rows"
-    path = Path(folder) / SCORES_FILE
-    if not path.is_file():
-        return None
-    try:
-        if path.stat().st_size > _MOST:
-            raise ValueError("too large")
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["format"] > _FORMAT:
-            return None
-        first, second = (_unpack(found[name]) for name in ("calibration", "other"))
-        return CalibrationScores(first, second)
-    except (ValueError, KeyError, TypeError):
-        do = "Copy the folder again"
-        raise UserError(f"{SCORES_FILE} is damaged", where=str(folder), do=do) from None
+    def unpack(found:dict)->CalibrationScores:
+        return CalibrationScores(*(_unpack(found[name]) for name in ("calibration", "other")))
+
+    return read_numbers(folder, SCORES_FILE, unpack, _FORMAT, _MOST)

@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['DIRECTIONS', 'REFERENCE_FILE', 'token_directions', 'RowFeatures', 'row_features', 'row_digests', 'Reference',
-           'make_reference', 'write_reference', 'read_reference']
+           'make_reference', 'write_reference', 'read_numbers', 'read_reference']
 
 # %% ../../nbs/2_model/17_reference.ipynb #d821c8de
 import base64
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -105,6 +107,8 @@ class Reference:
     rows:RowFeatures # Copies counted once
     special:tuple[int, ...] # Tokens that do not count
     unknown:int|None # Token that stands for something unknown; None if there is none
+    own:np.ndarray|None=None # (rows,) float64: probability of the true class, where it was kept
+    right:np.ndarray|None=None # (rows,) bool: was the prediction correct
 
     def features(self, ids:list, proba:np.ndarray)->RowFeatures: # Of new rows
         return row_features(ids, proba, self.special, self.unknown)
@@ -113,18 +117,23 @@ def make_reference(
     ids:list, # Token ids of the calibration rows
     proba:np.ndarray, # (rows, classes) their calibrated probabilities
     tokenizer, # Of transformers
+    labels:np.ndarray|None=None, # (rows,) their class indices, if they are known
 )->Reference:
     "Make the reference of a model from its calibration rows"
     unknown = tokenizer.unk_token_id
     special = tuple(sorted(set(tokenizer.all_special_ids) - {unknown}))
     rows = np.sort(np.unique(row_digests(ids), return_index=True)[1][:_ROWS])
-    some = [ids[i] for i in rows]
-    return Reference(row_features(some, proba[rows], special, unknown), special, unknown)
+    features = row_features([ids[i] for i in rows], proba[rows], special, unknown)
+    if labels is None:
+        return Reference(features, special, unknown)
+    own, right = proba[rows, labels[rows]], proba[rows].argmax(1) == labels[rows]
+    return Reference(features, special, unknown, own.astype(np.float64), right)
 
 # %% ../../nbs/2_model/17_reference.ipynb #47ebd7df
 REFERENCE_FILE = "calibration_reference.json"
 _FORMAT, _MOST = 1, 2**24 # The newest format; bytes of a file that is read
 _KINDS = dict(sure=">f4", label=">u4", tokens=">u4", unknown=">u4", sums=">i2")
+_OUTCOMES = dict(own=">f8", right="u1") # Where the labels of the rows are known
 
 def _weights_digest(
     folder:Path, # Of a saved model, before or after it has its checksums
@@ -142,15 +151,53 @@ def write_reference(
     reference:Reference, # Of the same model
 ):
     "Write the reference of a model into its folder"
+    parts = {name: (getattr(reference.rows, name), kind) for name, kind in _KINDS.items()}
+    if reference.own is not None:
+        parts |= {name: (getattr(reference, name), kind) for name, kind in _OUTCOMES.items()}
     packed = {
-        name: base64.b64encode(getattr(reference.rows, name).astype(kind).tobytes()).decode()
-        for name, kind in _KINDS.items()
+        name: base64.b64encode(values.astype(kind).tobytes()).decode()
+        for name, (values, kind) in parts.items()
     }
     head = dict(newsclf="calibration rows", format=_FORMAT, weights=_weights_digest(Path(folder)))
     head |= dict(special=list(reference.special), unknown_token=reference.unknown)
     save_json(Path(folder) / REFERENCE_FILE, head | packed)
 
+# %% ../../nbs/2_model/17_reference.ipynb #f380ab5e
+def read_numbers(
+    folder, # Of a saved model
+    name:str, # Of a file with numbers
+    unpack:Callable[[dict], Any], # Takes what it holds; `ValueError` if that cannot be right
+    newest:int, # Format that is known
+    most:int, # Bytes of a file that is read
+)->Any: # From `unpack`; None without such a file, or for one of a later version
+    "Read a file of numbers beside a model; `UserError` if it is damaged"
+    path = Path(folder) / name
+    if not path.is_file():
+        return None
+    try:
+        if path.stat().st_size > most:
+            raise ValueError("too large")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return None if found["format"] > newest else unpack(found)
+    except (ValueError, KeyError, TypeError):
+        do = "Copy the folder again"
+        raise UserError(f"{name} is damaged", where=str(folder), do=do) from None
+
 # %% ../../nbs/2_model/17_reference.ipynb #a3d922c4
+def _outcomes(
+    found:dict, # What the file holds
+    rows:int, # Of the reference
+)->dict: # own and right; empty where they were not kept
+    "Read how a model did on its calibration rows; `ValueError` for impossible numbers"
+    if "own" not in found:
+        return {}
+    raw = {name: base64.b64decode(found[name], validate=True) for name in _OUTCOMES}
+    own = np.frombuffer(raw["own"], dtype=">f8").astype(np.float64)
+    right = np.frombuffer(raw["right"], dtype=np.uint8)
+    if {len(own), len(right)} != {rows} or not ((own >= 0) & (own <= 1 + 1e-9)).all():
+        raise ValueError("these are no outcomes")
+    return dict(own=own, right=right.astype(bool))
+
 def _unpack(
     found:dict, # What the file holds
 )->Reference:
@@ -167,25 +214,19 @@ def _unpack(
     special, unknown = found["special"], found["unknown_token"]
     if not all(isinstance(i, int) for i in (*special, unknown or 0)):
         raise ValueError("these are no tokens")
-    return Reference(rows, tuple(special), unknown)
+    return Reference(rows, tuple(special), unknown, **_outcomes(found, len(rows)))
 
 def read_reference(
     folder, # Of a saved model
 )->Reference|None: # None where none was kept
     "Read the reference of a model; `UserError` if it is damaged or belongs to another model"
-    path = Path(folder) / REFERENCE_FILE
-    if not path.is_file():
+    def unpack(found:dict):
+        return _unpack(found), found["weights"]
+
+    kept = read_numbers(folder, REFERENCE_FILE, unpack, _FORMAT, _MOST)
+    if kept is None:
         return None
-    try:
-        if path.stat().st_size > _MOST:
-            raise ValueError("too large")
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["format"] > _FORMAT:
-            return None
-        reference, weights = _unpack(found), found["weights"]
-    except (ValueError, KeyError, TypeError):
-        wrong, do = f"{REFERENCE_FILE} is damaged", "Copy the folder again"
-        raise UserError(wrong, where=str(folder), do=do) from None
+    reference, weights = kept
     if weights != _weights_digest(Path(folder)):
         wrong, do = f"{REFERENCE_FILE} belongs to another model", "Copy the folder again"
         raise UserError(wrong, where=str(folder), do=do)

@@ -372,11 +372,13 @@ def _part_logits(
 def _run_reference(
     job:Job, # With a trained model
     logits:np.ndarray, # (rows, classes) of the calibration rows, at the temperature
+    labels:np.ndarray, # (rows,) their class indices
 )->Reference:
     "Note what the calibration rows are like, so that new rows can be compared with them"
     texts, limit = job.news.parts["calibration"]["text"][:], job.tokenizer.model_max_length
     ids = encode_texts(job.tokenizer, texts, limit, job.cfg.truncation)[0]
-    return make_reference(ids, softmax(logits.astype(np.float64), axis=1), job.tokenizer)
+    proba = softmax(logits.astype(np.float64), axis=1)
+    return make_reference(ids, proba, job.tokenizer, labels)
 
 # %% ../../nbs/6_run/11_steps.ipynb #08ea6434
 def calibrate_model(
@@ -388,7 +390,7 @@ def calibrate_model(
     found = calibrate(*fitted, *other, job.cfg.file_precision, job.cfg.file_confidence)
     temperature = found.temperature.temperature
     scores = calibration_scores(fitted, other, temperature)
-    reference = _run_reference(job, fitted[0] / temperature)
+    reference = _run_reference(job, fitted[0] / temperature, fitted[1])
     validation = score(softmax(other[0] / temperature, axis=1), other[1], job.news.names)
     fold_temperature(job.model, temperature)
     for line in format_calibration(found):
