@@ -3078,6 +3078,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'newsclf.run.start._mixed': ('6_run/start.html#_mixed', 'newsclf/run/start.py'),
                                    'newsclf.run.start._of_classes': ('6_run/start.html#_of_classes', 'newsclf/run/start.py'),
                                    'newsclf.run.start._old_test': ('6_run/start.html#_old_test', 'newsclf/run/start.py'),
+                                   'newsclf.run.start._own_test': ('6_run/start.html#_own_test', 'newsclf/run/start.py'),
                                    'newsclf.run.start._read_old': ('6_run/start.html#_read_old', 'newsclf/run/start.py'),
                                    'newsclf.run.start._run_data': ('6_run/start.html#_run_data', 'newsclf/run/start.py'),
                                    'newsclf.run.start._said_of': ('6_run/start.html#_said_of', 'newsclf/run/start.py'),

@@ -116,6 +116,9 @@ def find_start(
             raise UserError("--old needs a run to begin with", do=do)
         return None
     run = user_path(cfg.start_from)
+    if Path(cfg.model) != Path(cfg.start_from) / "model":
+        do = "Type --from RUN, and leave start_from out of the file"
+        raise UserError("start_from is set without --from", where=cfg.start_from, do=do)
     _check_start(run)
     facts = check_classifier(run / "model")
     check_unseen(read_seen(run / "model"), news, str(run), "the run to begin with")
@@ -274,19 +277,29 @@ def _run_data(
             return raw
     return None
 
+def _own_test(
+    start:Start, # The run to begin with
+    news:NewsData, # Of the new run
+)->pd.DataFrame: # From `_of_classes`
+    "Find test rows of old classes that the old run has not learned from"
+    df = news.parts["test"].to_pandas()[["label", "line", "digest", "text"]]
+    df = df.assign(name=[news.names[i] for i in df["label"]])
+    seen = read_seen(start.folder / "model") or SeenRows(row_keys([]), row_keys([]))
+    known = np.isin(row_keys(df["digest"]), np.union1d(seen.trained, seen.chosen))
+    return df[df["name"].isin(start.classes) & ~known]
+
 def _old_test(
     start:Start, # The run to begin with
     cfg:Config, # Of the new run
     news:NewsData, # Of the new run, with all that it has learned from
 )->pd.DataFrame | None: # From `_of_classes`; None where no text was found
     "Find the test rows of the old run, but for those that the new one has learned"
-    raw, keys = _run_data(start, cfg), _test_keys(start.folder)
-    learned = rows_seen(news.parts)
+    raw, learned = _run_data(start, cfg), rows_seen(news.parts)
     found = [_of_classes(raw, start.classes, news.names)] if raw else []
     found += [_read_old(cfg, news.names)] if cfg.old else []
-    if not found:
-        return None
-    df = pd.concat(found, ignore_index=True).drop_duplicates("digest")
+    here = _own_test(start, news)
+    keys = np.union1d(_test_keys(start.folder), row_keys(here["digest"]))
+    df = pd.concat([*found, here], ignore_index=True).drop_duplicates("digest")
     own = row_keys(df["digest"])
     fresh = np.isin(own, keys) & ~np.isin(own, np.union1d(learned.trained, learned.chosen))
     return df[fresh].reset_index(drop=True) if fresh.sum() > 1 else None
