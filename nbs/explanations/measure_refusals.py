@@ -32,12 +32,14 @@ CALLS = {
     "runs": "", "verify": "RUN", "push": "RUN daily-desk/news", "serve": "RUN", "doctor": "", "monitor": "desk.sqlite --predictions filed.csv", "review": "RUN --out new.csv", "blame": "Oil --patch news.csv", "recalibrate": "RUN --target news.csv", "bench train": "", "bench predict": "--model RUN",
 }
 CHOICES = "preset bad-rows clean split truncation schedule device precision to format from encoding delimiter class-weights"
-INPUTS = "data config model input predictions against keys verdicts patch read agreement target"
+INPUTS = "data config model input predictions against keys verdicts patch read agreement target old"
 TAKEN = "out output write quarantine report to-check html"
 PAIRS = [
     "train --quiet --verbose", "train --quiet --json", "train --preset chapter --config none.toml",
     "train --split time", "train --time day", "train --out RUN", "check news.csv --quiet --json",
     "train --resume --like RUN", "train --like none", "train --resume --data none.csv",
+    "train --resume --from RUN", "train --from none --data news.csv", "train --from RUN",
+    "train --from RUN --data news.csv --model minilm", "train --old news.csv --data news.csv",
     "check news.csv --quarantine bad.jsonl", "check news.csv --write a.csv --write a.csv --quarantine a.csv",
     "check news.csv --bad-rows quarantine --write a.csv --quarantine a.csv",
     "predict Oil --model RUN --input news.csv", "predict Oil --model RUN --output new.csv",

@@ -33,6 +33,8 @@ _TEACHER = (
 )
 _OWN = [name for name, s in SETTINGS.items() if s.group == "distillation" and name != "teacher"]
 
+_BEGINNING = ("start_from", "old", "old_rows") # A student begins with a base model
+
 @with_settings(_OWN)
 def distill(
     teacher:Annotated[str | None, typer.Argument(metavar="TEACHER", help=_TEACHER)] = None,
@@ -42,8 +44,8 @@ def distill(
     if not teacher and not settings["resume"] and not _known_teacher(settings):
         do = "Name a run or a saved classifier: newsclf distill TEACHER"
         raise UserError("no teacher", do=do)
-    return train(teacher=teacher, **settings)
+    return train(teacher=teacher, start_from=None, **settings)
 
 _flags = [*inspect.signature(distill).parameters.values()]
-_flags += inspect.signature(train).parameters.values()
+_flags += [p for n, p in inspect.signature(train).parameters.items() if n not in _BEGINNING]
 distill.__signature__ = inspect.Signature(_flags) # pyright: ignore

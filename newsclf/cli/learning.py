@@ -51,11 +51,17 @@ _RESUME = (
     "the newest under runs. It knows its settings, so no other option is needed"
 )
 
+_FROM = (
+    "Begin with the model of this run: its classes stay, and those of --data are added, such as "
+    "a new desk"
+)
+
 @dataclass(frozen=True)
 class _Which:
     "Another run that this one continues or resembles"
     resume:Annotated[bool, typer.Option("--resume", help=_RESUME)] = False
     like:Annotated[Path | None, typer.Option("--like", help=_LIKE, metavar="RUN")] = None
+    start_from:Annotated[Path | None, typer.Option("--from", help=_FROM, metavar="RUN")] = None
 
 # %% ../../nbs/9_cli/20_learning.ipynb #8b0193b8
 _ReportTexts = Annotated[bool | None, typer.Option(
@@ -78,9 +84,17 @@ def _run_settings(
     settings:dict, # Flags by name; None where not typed
 ): # (`Config`, may the report show articles?)
     "Make the configuration, with that of the run where one is resumed or repeated"
-    if run.resume and run.like:
+    others = {"--like": run.like, "--from": run.start_from}
+    for flag in [flag for flag, path in others.items() if path and run.resume]:
         do = "Give one of them: an interrupted run knows its settings"
-        raise UserError("--resume and --like do not go together", do=do)
+        raise UserError(f"--resume and {flag} do not go together", do=do)
+    if run.like and run.start_from:
+        do = "Give one of them, and type the settings of the other run"
+        raise UserError("--like and --from do not go together", do=do)
+    if run.start_from:
+        from newsclf.run.start import config_from
+
+        return config_from(run.start_from, preset=preset, file=config, **settings), True
     if run.like:
         from newsclf.run.like import config_like
 
@@ -93,7 +107,7 @@ def _run_settings(
     return found.cfg, found.texts
 
 # %% ../../nbs/9_cli/20_learning.ipynb #20c0c001
-_TRAINING = [name for name, s in SETTINGS.items() if s.group != "distillation"]
+_TRAINING = [n for n, s in SETTINGS.items() if s.group != "distillation" and n != "start_from"]
 
 @with_settings(_TRAINING)
 @with_options

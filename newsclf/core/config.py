@@ -283,9 +283,25 @@ class _Distilling(_Learning):
         "distillation", 0.9, span=(0, 1),
         help="Weight of the teacher in the loss; the rest is that of the labels")
 
+# %% ../../nbs/0_core/00_config.ipynb #3bb55434
+@dataclass(frozen=True)
+class _Growing(_Distilling):
+    "A finished run that this one begins with"
+
+    start_from: str = _setting(
+        "model", "", path=True, shown="none",
+        help="Run whose model is trained further: its classes stay, and those of the new rows "
+        "are added")
+    old: str = _setting(
+        "data", "", path=True, shown="none",
+        help="With --from: file with rows of the old classes, which are mixed in among the new")
+    old_rows: int = _setting(
+        "data", 0, "With --old: how many of its rows, evenly of each class", shown="all",
+        span=(0, 10**9))
+
 # %% ../../nbs/0_core/00_config.ipynb #030be291
 @dataclass(frozen=True)
-class _Hardware(_Distilling):
+class _Hardware(_Growing):
     "What hardware is used"
 
     device: str = _setting(

@@ -28,7 +28,14 @@ from ..core.config import Config, UserError
 from ..core.storage import file_digest, user_path
 from .account import Account, Rejected, Table, format_account
 from .arrow import arrow_batches, declared_names, wanted_columns
-from .classes import Classes, check_classes, check_enough, read_classes
+from newsclf.data.classes import (
+    Classes,
+    check_classes,
+    check_enough,
+    join_classes,
+    read_classes,
+    run_classes,
+)
 from .cleaning import check_cleaning
 from .encodings import check_unchanged
 from .rows import kept_name, news_columns, read_shards
@@ -116,7 +123,9 @@ def _read_parts(
     listed:str="", # Name of the list of classes; empty without one
 )->_Read:
     "Read the splits of a data set, train first"
-    frames, tables = {}, {}
+    frames, tables, known = {}, {}, run_classes(cfg.start_from)
+    if classes and known:
+        classes = join_classes(known, classes, cfg.data)
     for part, found in sources.items():
         how = _part_config(cfg, part)
         try:
@@ -321,7 +330,8 @@ def read_whole(
     "Read a data set that one can train on"
     check_cleaning(cfg.clean)
     raw = read_data(cfg)
-    check_classes(raw.train["label"], raw.classes.names, f"{cfg.data} train")
+    if not cfg.start_from: # a model that is trained further has classes without rows here
+        check_classes(raw.train["label"], raw.classes.names, f"{cfg.data} train")
     return raw
 
 # %% ../../nbs/1_data/25_reading.ipynb #5f064bdc

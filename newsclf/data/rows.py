@@ -15,7 +15,7 @@ import pandas as pd
 from ..core.config import Config, UserError
 from ..core.storage import text_digests
 from .account import ASIDE, Batch, Table
-from .classes import Classes, infer_classes, label_fault
+from .classes import Classes, infer_classes, label_fault, run_classes
 from .cleaning import check_cleaning, clean_text
 from .encodings import is_blank
 from .faults import InputFile, diagnose, is_header
@@ -341,11 +341,13 @@ def _numbered_frame(found:_Gathered, classes:Classes, clean:str)->pd.DataFrame:
 # %% ../../nbs/1_data/24_rows.ipynb #fc3e7e28
 def _found_classes(
     found:list[_Gathered], # The tables of a part
+    known:list[str], # Classes that a model has already
 )->Classes:
     "Find the classes that occur; the numbers of AG News say nothing without a list"
     table = found[0].table
     if found[0].columns.texts:
-        return infer_classes([x for f in found for x in f.fields[f.at.label]], table.source)
+        labels = [x for f in found for x in f.fields[f.at.label]]
+        return infer_classes(labels, table.source, known)
     wanted = "classes.txt beside a file in AG News' format"
     do = "Write the class names into it, one per line, in the order of their numbers; "
     do += "or name the columns by number: --no-header --text 2,3 --label 1"
@@ -360,7 +362,7 @@ def read_shards(
     "Read and check the news of several tables as one"
     found = [_gather_news(path, cfg, classes) for path in paths]
     if classes is None:
-        classes = _found_classes(found)
+        classes = _found_classes(found, run_classes(cfg.start_from))
     frames = [_numbered_frame(f, classes, cfg.clean) for f in found]
     tables = [f.table for f in found]
     if len(frames) == 1:

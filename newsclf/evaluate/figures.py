@@ -56,7 +56,8 @@ class Metrics:
     tested:TestResult # On the test
     linear:BriefComparison|None=None # Comparison with a linear model
     teacher:BriefComparison|None=None # Comparison with the models that taught it
-    json_optional:ClassVar=("teacher",)
+    old:BriefComparison|None=None # Comparison with the run that it began with, on its test
+    json_optional:ClassVar=("teacher", "old")
 
 # %% ../../nbs/4_evaluate/22_figures.ipynb #dc8518a7
 def metrics_json(

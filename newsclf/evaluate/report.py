@@ -27,6 +27,7 @@ class ReportInput:
     looks_lines:tuple=() # From `format_looks`
     calibration_lines:tuple=() # From `format_calibration`
     teacher:Comparison|None=None # With the models that taught it
+    old:Comparison|None=None # With the run that it began with, on its test
 
 # %% ../../nbs/4_evaluate/53_report.ipynb #1f0adfe3
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ def _digests(
     weights = [(f"base model, {name}", digest) for name, digest in facts.base.sha256.items()]
     models = facts.teacher.models if facts.teacher else []
     taught = [(f"teacher, {t.name}", t.sha256) for t in models]
+    if facts.start:
+        taught.append((f"began with {facts.start.name}", facts.start.sha256))
     return [*facts.data.sources.items(), *weights, *taught]
 
 # %% ../../nbs/4_evaluate/53_report.ipynb #e3aed8b1

@@ -47,6 +47,7 @@ from .model_card import write_card
 from .outcome import Outcome, evaluate_run, run_report
 from .patches import keep_patch
 from .runs import CHECKPOINTS, clear_unfinished, resume_command, run_files
+from .start import start_facts
 from .teacher import taught_tokens
 
 # %% ../../nbs/6_run/13_course.ipynb #7daae47a
@@ -205,6 +206,7 @@ def _trained_facts(
         base=_base_facts(job, trained.weights),
         training=trained.facts,
         teacher=trained.taught,
+        start=start_facts(job.start, job.cfg, job.news.names),
     )
 
 # %% ../../nbs/6_run/13_course.ipynb #48132f86

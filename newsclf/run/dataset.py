@@ -22,6 +22,7 @@ from ..model.weights import LINEAR
 from ..train.length import choose_steps
 from .fixed_test import read_for_run
 from .patches import patch_notes
+from .start import add_old, forgetting_words
 from .unlabelled import add_unlabelled
 
 # %% ../../nbs/6_run/05_dataset.ipynb #6ab1af6f
@@ -129,7 +130,7 @@ def draw_rows(
         return news
     order = _row_order(rows, cfg)
     drawn, others = (rows.select(np.sort(part)) for part in (order[:wanted], order[wanted:]))
-    if absent := set(range(len(news.names))) - set(drawn["label"][:]):
+    if absent := set(rows["label"][:]) - set(drawn["label"][:]):
         found = f"--train-rows {wanted} leaves no row of {news.names[min(absent)]}"
         raise UserError(found, do="Take more rows")
     which = " (more of those that a linear model is unsure of)" * (cfg.choose_rows != "random")
@@ -173,7 +174,8 @@ def load_rows(
     "Read the data, split the validation rows, and say what was read"
     raw, fixed = read_for_run(cfg)
     read = load_news(cfg, copy_groups, raw)
-    news = draw_rows(cut_validation(read), cfg)
+    grown = add_old(read, cfg)
+    news = draw_rows(cut_validation(grown), cfg)
     news = add_unlabelled(news, cfg)
     news = replace(news, patched=patch_notes(raw, news.parts, cfg.patch, cfg.seed))
     left_out = news.notes[len(read.notes):]
@@ -188,6 +190,6 @@ def load_rows(
     rows = {part: len(rows) for part, rows in news.parts.items()}
     taught = rows["train"] + rows.get("unlabelled", 0)
     small = small_remarks(cfg, taught, rows["calibration"])
-    for remark in news.remarks + small:
+    for remark in news.remarks + small + forgetting_words(news, cfg):
         say(Event(f"note: {remark}", Note("note", remark)))
     return news

@@ -46,6 +46,7 @@ from ..evaluate.report import ReportInput, report_page
 from ..model.linear import LinearForSequenceClassification
 from .budget import forecast_notes
 from .steps import Job, read_history
+from .start import beside_start, start_words
 from .teacher import beside_teacher, count_teachers, teacher_words
 
 # %% ../../nbs/6_run/12_outcome.ipynb #c623a8cd
@@ -58,6 +59,8 @@ class Outcome:
     linear:np.ndarray|None # (test rows, classes) of the linear model, where there is one
     copies:CopyFindings|None=None # Near-duplicates; None where they were not searched
     teacher:Comparison|None=None # With the models that taught it, where there are any
+    old:tuple[str, ...]=() # What the old classes lost, in words
+    beside:Comparison|None=None # With the run that it began with, on its test
 
 # %% ../../nbs/6_run/12_outcome.ipynb #165f435d
 def _ask_test(
@@ -131,6 +134,7 @@ def evaluate_run(
     table = prediction_table(proba, test, names)
     linear = _linear_beside(job, table)
     taught = beside_teacher(job.teachers, news, table, job.out, job.device.name)
+    beside = beside_start(job.start, job.cfg, news, job.out, job.device.name)
     copies, notes = _search_copies(news)
     near, seen = copies and copies.copied, read_seen(predictor.folder)
     stories = RowClusters(copies.groups) if copies and copies.groups is not None else None
@@ -144,13 +148,16 @@ def evaluate_run(
         tested=tested,
         linear=linear and linear.compared,
         teacher=in_brief(taught) if taught else None,
+        old=in_brief(beside) if beside else None,
     )
     groups = {GROUP: stories.clusters} if stories else {}
     save_predictions(table.assign(**groups), job.out / "predictions.parquet")
     if linear:
         save_predictions(linear.table.assign(**groups), job.out / "linear.parquet")
     _write_figures(job.out, metrics, job.say)
-    return Outcome(metrics, looks, proba, linear and linear.proba, copies, taught)
+    reached = {n: (c.recall.value, c.support) for n, c in tested.test.classes.items()}
+    old = tuple(start_words(beside, job.start, reached))
+    return Outcome(metrics, looks, proba, linear and linear.proba, copies, taught, old, beside)
 
 # %% ../../nbs/6_run/12_outcome.ipynb #20fdfe37
 def _quick_audit(
@@ -186,6 +193,7 @@ def _report(
         looks_lines=tuple(format_looks(outcome.looks).splitlines()),
         calibration_lines=tuple(fitted),
         teacher=outcome.teacher,
+        old=outcome.beside,
     )
     return report_page(told, articles, _quick_audit(news, outcome))
 
@@ -273,7 +281,7 @@ def _tested_facts(
         difference=_difference_words(linear),
         filing=_filing_words(metrics),
         classes=class_rows(test),
-        notes=[*taught, *_copy_words(metrics), *test.notes, *looked.splitlines()],
+        notes=[*taught, *outcome.old, *_copy_words(metrics), *test.notes, *looked.splitlines()],
         seen=seen_words(seen, test.rows),
         unseen=unseen.accuracy.value if unseen else None,
         unseen_f1=unseen.macro_f1.value if unseen and unseen.macro_f1 else None,
@@ -305,6 +313,7 @@ def closing_words(
         *_copy_words(metrics),
         *_linear_words(metrics),
         *teacher_words(outcome.teacher),
+        *outcome.old,
         *decision_words(metrics.tested),
         format_looks(outcome.looks),
         "",

@@ -51,6 +51,7 @@ from ..evaluate.metrics import RunningAccuracy, Score, score
 from ..evaluate.pictures import draw_history
 from ..model.classifier import BertForSequenceClassification
 from ..model.fitted import CalibrationScores
+from ..model.head import grown_classifier
 from ..model.linear import LinearForSequenceClassification, new_linear
 from ..model.logits import batch_logits
 from ..model.margins import PrecisionError
@@ -67,6 +68,7 @@ from ..train.more_options import Training, training_arguments
 from ..train.regression import fit_linear, fit_weight, idle_options
 from ..train.session import training_json
 from ..train.training import fine_tune
+from .start import Start, find_start
 from .teacher import Teacher, find_teachers
 
 # %% ../../nbs/6_run/11_steps.ipynb #e97a34ef
@@ -84,6 +86,7 @@ class Job:
     out:Path=Path() # The run folder, once it is claimed
     cache:bool=True # Keep token ids for the next run?
     teachers:tuple[Teacher, ...]=() # Models that it learns from
+    start:Start|None=None # The run that it begins with
 
 # %% ../../nbs/6_run/11_steps.ipynb #5330bfea
 def _choose_machine(
@@ -182,7 +185,7 @@ def prepare(
     say:Callable=print, # Takes lines for the user
 )->Job: # Without a folder
     "Prepare the training; refuse what cannot work before it begins"
-    teachers = find_teachers(cfg, news, say)
+    teachers, start = find_teachers(cfg, news, say), find_start(cfg, news)
     if cfg.model == LINEAR:
         return _prepare_linear(cfg, news, say)
     device, precision = _choose_machine(cfg, say)
@@ -192,13 +195,16 @@ def prepare(
     tokenizer = load_tokenizer(base, cfg.max_length)
     set_seed(cfg.seed)
     lines = []
-    model = model_to_train(base, news.names, cfg.dropout, lines.append)
+    if start:
+        model, _ = grown_classifier(base, news.names, cfg.dropout, lines.append)
+    else:
+        model = model_to_train(base, news.names, cfg.dropout, lines.append)
     _check_wide(cfg, model)
     say(Event("\n".join(lines), _model_facts(cfg, model, device, precision)))
     if rank := process_rank()[0]:
         set_seed(cfg.seed + rank) # the same weights, dropout of its own
     made = Job(cfg, news, device, precision, base, tokenizer, model, say)
-    return replace(made, teachers=teachers)
+    return replace(made, teachers=teachers, start=start)
 
 # %% ../../nbs/6_run/11_steps.ipynb #54f71868
 def _long_rows(

@@ -52,7 +52,7 @@ _ELSEWHERE = {
     *("data", "text", "label", "time", "encoding", "delimiter", "data_revision"),
     *("model", "revision", "device", "precision", "threads"),
     *("force", "save_steps", "track", "file_precision", "file_confidence"),
-    *("teacher", "unlabelled", "patch", "with_linear"),
+    *("teacher", "unlabelled", "patch", "start_from", "old", "old_rows", "with_linear"),
 }
 _LIBRARIES = ("newsclf", "torch", "transformers", "accelerate", "tokenizers", "numpy")
 
