@@ -11,7 +11,6 @@ __all__ = ['PATCH', 'DRAWN', 'Correction', 'PatchLine', 'patch_text', 'read_patc
 import hashlib
 import json
 import re
-import warnings
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -431,14 +430,9 @@ def _linear_proba(
     seed:int, # Of the solver
 )->np.ndarray: # (held rows, classes)
     "Fit a logistic regression as `--model linear` does, and predict held-out rows"
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
+    from newsclf.train.regression import fit_regression
 
-    passes = max(20, 10**6 // len(labels))
-    how:dict[str, Any] = dict(C=10.0, solver="saga", tol=1e-3, max_iter=passes, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning) # the last passes change few labels
-        model = LogisticRegression(**how).fit(x, labels)
+    model = fit_regression(x, labels, None, seed)
     out = np.zeros((held.shape[0], classes))
     out[:, model.classes_] = model.predict_proba(held)
     return out
