@@ -1,6 +1,6 @@
 """How often the monitor raises a false alarm, and how soon it finds a fall.
 
-python nbs/explanations/measure_monitor.py [--streams 300] [--seed 0]
+python nbs/explanations/measure_monitor.py [--streams 1000] [--seed 0]
 
 Streams of verdicts are drawn at random. Without a fall, 99% are correct, for 100,000 verdicts;
 then a fall to 97%, after 0, 3,000 and 10,000 verdicts. A stream with an alarm before its fall
@@ -70,7 +70,7 @@ def fell(streams: int, start: int, rng: np.random.Generator) -> dict:
 def main():
     "Simulate, and store what was found"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--streams", type=int, default=300, help="streams of each kind [300]")
+    parser.add_argument("--streams", type=int, default=1000, help="streams of each kind [1000]")
     parser.add_argument("--seed", type=int, default=0, help="seed of the streams [0]")
     given = parser.parse_args()
     rng = np.random.default_rng(given.seed)

@@ -26,7 +26,7 @@ AS_TYPED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | di
 # What `--help` does not say in a form for programs: calls that lack nothing, values that are
 # in use by the flags that are text, and pairs that exclude each other
 CALLS = {
-    "train": "", "check": "news.csv", "audit": "news.csv", "holdout": "news.csv --out new.csv", "predict": "Oil --model RUN",
+    "train": "", "distill": "RUN", "check": "news.csv", "audit": "news.csv", "holdout": "news.csv --out new.csv", "predict": "Oil --model RUN",
     "replay": "taken.csv --input news.csv --model RUN",
     "evaluate": "RUN", "export": "RUN", "compare": "RUN RUN", "fetch": "bert-base-cased",
     "runs": "", "verify": "RUN", "push": "RUN daily-desk/news", "serve": "RUN", "doctor": "", "monitor": "desk.sqlite --predictions filed.csv", "review": "RUN --out new.csv", "blame": "Oil --patch news.csv", "recalibrate": "RUN --target news.csv", "bench train": "", "bench predict": "--model RUN",
@@ -37,6 +37,8 @@ TAKEN = "out output write quarantine report to-check html"
 PAIRS = [
     "train --quiet --verbose", "train --quiet --json", "train --preset chapter --config none.toml",
     "train --split time", "train --time day", "train --out RUN", "check news.csv --quiet --json",
+    "train --budget 10m --epochs 3", "train --budget 10m --model linear", "train --patch news.csv",
+    "distill RUN --budget 10m", "evaluate RUN --clusters story",
     "train --resume --like RUN", "train --like none", "train --resume --data none.csv",
     "train --resume --from RUN", "train --from none --data news.csv", "train --from RUN",
     "train --from RUN --data news.csv --model minilm", "train --old news.csv --data news.csv",

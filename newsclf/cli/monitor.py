@@ -155,7 +155,8 @@ def _promise_rows(
         known += f"{watch.wrong:,} of {watch.checked:,} wrong)"
     without = "unknown: nothing was auto-filed"
     if state.expected is not None:
-        without = f"{state.expected:.2%} by mean confidence, without verdicts"
+        without = f"{state.expected:.2%} ± {state.by_chance:.2%} by mean confidence, "
+        without += "without verdicts, if the model is calibrated"
     return [
         as_row("promised", f"{100 * watch.promised:g}% of auto-filed articles are correct"),
         as_row("precision", known),

@@ -14,7 +14,8 @@ from typing import Annotated, cast
 import typer
 
 from ..core.config import UserError
-from ..core.rows import as_row
+from ..core.rows import as_row, interval_words
+from ..core.values import as_json
 from .settings import chosen_run, with_options, with_settings
 
 # %% ../../nbs/9_cli/43_review.ipynb #18cf5eaa
@@ -87,7 +88,7 @@ def _check_asked(
 
 # %% ../../nbs/9_cli/43_review.ipynb #e45672b8
 _HINTS = {
-    "suspect labels": "similar rows suggest",
+    "doubted by similar rows": "similar rows suggest",
     "near-duplicates with another label": "a near-duplicate",
     "on which the model hesitates": "the model hesitates",
     "drawn at random": "drawn at random",
@@ -141,6 +142,16 @@ def _check_classes(
     for line in lines:
         check_correction(line, names)
 
+def _error_words(
+    errors, # A `LabelErrors`
+)->str:
+    "Say how many labels of the data are wrong, as far as drawn rows tell"
+    if not errors.drawn:
+        return "unknown: no verdict on a row that was drawn at random; the others do not count"
+    rate, ends = errors.rate.value, interval_words(errors.rate, ".1%")
+    drawn = f"{errors.wrong:,} of {errors.drawn:,} drawn at random"
+    return f"{rate:.1%} of all labels (95% interval {ends}, exact): {drawn}; no other row counts"
+
 def _read_back(
     run:Path | None, # Whose classes count, if it is named
     out:Path, # New file for the patch
@@ -149,7 +160,7 @@ def _read_back(
 )->dict: # What was written, for a program
     "Read verdicts, and write them as a patch"
     from newsclf.core.storage import user_path, write_text
-    from newsclf.run.patches import patch_text, read_corrections
+    from newsclf.run.patches import label_errors, patch_text, read_corrections
 
     form = {name: settings[name] for name in ("encoding", "delimiter") if settings.get(name)}
     lines = read_corrections(done.read, done.who, **form)
@@ -160,10 +171,13 @@ def _read_back(
     editors = sorted({line.said.who for line in lines})
     told = f"{len(lines):,} by {', '.join(editors)}: {changed:,} correct a label, "
     print(as_row("verdicts", f"{told}{len(lines) - changed:,} confirm it"))
+    errors = label_errors(lines)
+    print(as_row("error rate", _error_words(errors)))
     print(as_row("patch", str(out), wrap=False))
     print(as_row("next", f"newsclf train --patch {shlex.quote(str(out))}, with its --data",
                  wrap=False))
-    return dict(patch=str(out), verdicts=len(lines), corrected=changed, editors=editors)
+    told = dict(patch=str(out), verdicts=len(lines), corrected=changed, editors=editors)
+    return told | dict(random_rows=as_json(errors))
 
 # %% ../../nbs/9_cli/43_review.ipynb #79526060
 def _compare_editors(

@@ -218,12 +218,12 @@ def _draw_crowd(
     title:str, # Above the picture
 )->str: # SVG
     "Draw the confusion matrix of many classes, in a fixed size and without numbers"
-    pooled, edges = _pooled(counts), np.linspace(1, len(counts), CROWD + 1)
+    pooled, last = _pooled(counts), len(counts)
     shares = pooled / np.maximum(pooled.sum(1, keepdims=True), 1)
     with _picture(5.4, 4.8) as (ax, svg):
-        ax.pcolormesh(edges, edges, shares, cmap="Blues", vmin=0, vmax=1)
-        ax.set(xlabel=f"predicted, class 1 to {len(counts):,}", ylabel="true", title=title)
-        ax.invert_yaxis()
+        how = dict(cmap="Blues", vmin=0, vmax=1, interpolation="none", aspect="auto")
+        ax.imshow(shares, extent=(1, last, last, 1), **how)
+        ax.set(xlabel=f"predicted, class 1 to {last:,}", ylabel="true", title=title)
     return svg[0]
 
 # %% ../../nbs/4_evaluate/50_pictures.ipynb #7a7e4d87

@@ -135,6 +135,15 @@ def clear_folder(folder):
             path.unlink()
 
 # %% ../../nbs/5_predict/19_parts.ipynb #8e810e82
+_LATER = dict(on_shift="warn") # Keys that an older newsclf did not write, and what it did
+
+def _as_now(
+    was:dict, # A job as it was recorded
+    facts:dict, # Of this job
+)->dict:
+    "Add what an older newsclf did without writing it down"
+    return {k: v for k, v in _LATER.items() if k in facts} | was
+
 def check_job(
     folder, # Of the parts
     facts:dict, # Of this job
@@ -146,7 +155,7 @@ def check_job(
     if not any(folder.glob("0*")):
         write_text(note, sealed_json(facts))
         return
-    changed = differences(read_sealed_json(note), facts)
+    changed = differences(_as_now(read_sealed_json(note), facts), facts)
     if changed.get("bad_rows", [""])[0] == "error": # no bad row was finished
         del changed["bad_rows"]
         if not changed:
@@ -171,7 +180,7 @@ def finished_before(
     note = folder / "finished.json"
     was = read_sealed_json(note) if note.exists() else None
     job = json.loads(json.dumps(facts))
-    if was is None or was["job"] != job or was["file_sha256"] != file_digest(out):
+    if was is None or _as_now(was["job"], job) != job or was["file_sha256"] != file_digest(out):
         raise UserError(
             "the file already exists",
             where=str(out),

@@ -235,7 +235,7 @@ def _settings(
     same = ("text", "encoding", "delimiter", "bad_rows", "sets")
     how = {name: job[name] for name in (*same, "recheck", "windows", "raw", "precision_target")}
     how |= dict(safe=job["safe_cells"], rows=job["rows_a_part"])
-    how |= dict(on_shift="review" if job["on_shift"] == "review" else "warn")
+    how |= dict(on_shift="review" if job.get("on_shift") == "review" else "warn")
     return how | dict(max_bad_rows="100%", allow_empty=True)
 
 def _computed(

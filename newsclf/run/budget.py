@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['RECIPE', 'PLAN_FILE', 'LinearTrial', 'linear_mistakes', 'try_linear', 'Pilot', 'run_pilot', 'Sizes', 'Plan',
-           'choose_plan', 'plan_words', 'forecast_words', 'time_words', 'check_budget', 'plan_run', 'kept_plan',
-           'forecast_notes']
+           'choose_plan', 'plan_words', 'forecast_words', 'time_words', 'plan_run', 'kept_plan', 'forecast_notes']
 
 # %% ../../nbs/6_run/06_budget.ipynb #f8a22a08
 import time
@@ -22,14 +21,13 @@ from sklearn.model_selection import StratifiedKFold
 from newsclf.core.machine import (
     choose_device,
     choose_precision,
-    process_rank,
     set_seed,
     set_threads,
     silent,
 )
 
 from ..core.config import Config, UserError
-from ..core.durations import clock_time, read_duration
+from ..core.durations import check_budget, clock_time
 from ..core.events import Event, Note
 from ..core.provenance import without_path
 from ..core.storage import read_sealed_json, scratch_folder, sealed_json, write_text
@@ -392,35 +390,7 @@ def time_words(
 
 # %% ../../nbs/6_run/06_budget.ipynb #5d6b36e4
 RECIPE = dict(learning_rate=1e-4) # See the tutorial on recipes
-_ITS_OWN = ("epochs", "train_rows", "choose_rows", "time_limit", "with_linear")
 
-def _conflicts(
-    cfg:Config, # With a budget
-)->list[tuple[str, str]]: # What is found; what to do
-    "Find what does not go together with a budget"
-    usual, out = Config(), []
-    for name in _ITS_OWN:
-        if getattr(cfg, name) != getattr(usual, name):
-            flag = "--" + name.replace("_", "-")
-            out.append((f"--budget chooses {flag} itself, and it is set", f"Leave out {flag}"))
-    if cfg.trainer.get("max_steps", 0) > 0:
-        out.append(("--budget chooses the steps itself, and max_steps is set", "Leave it out"))
-    if cfg.model == "linear":
-        out.append(("--budget chooses between a linear model and an encoder", "Name no model"))
-    if cfg.teacher:
-        out.append(("--budget does not plan a distillation", "Give --time-limit in its place"))
-    if process_rank()[1] > 1:
-        out.append(("--budget plans for one process, and there are several", "Start one"))
-    return out
-
-def check_budget(
-    cfg:Config, # With a budget
-)->float: # Seconds
-    "Read the budget; `UserError` beside a setting that it decides"
-    seconds = read_duration(cfg.budget, "--budget")
-    for found, do in _conflicts(cfg):
-        raise UserError(found, do=do)
-    return seconds
 
 # %% ../../nbs/6_run/06_budget.ipynb #bdd20fe7
 def _with_recipe(

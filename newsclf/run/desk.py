@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import sqrt
 
 from ..core.config import UserError
 from ..core.provenance import utc_now
@@ -290,6 +291,7 @@ class DeskState:
     waiting:int # Of these without a verdict
     uncounted:int # Verdicts on articles that were not drawn
     expected:float|None # Mean confidence of auto-filed articles
+    by_chance:float|None # How far off this may be, if the model is calibrated (95%)
     watch:Watch # The promise
     alarmed:str|None # Time of the verdict that raised the alarm
     fell:str|None # Time of the verdict with which the fall most probably began
@@ -299,16 +301,18 @@ def desk_state(
     db:sqlite3.Connection, # From `open_desk`
 )->DeskState:
     "Sum up predictions, verdicts and the promise"
-    rows, auto, drawn, expected = db.execute(
+    rows, auto, drawn, expected, variance = db.execute(
         "SELECT count(*), ifnull(sum(auto), 0), ifnull(sum(drawn), 0), "
-        "avg(CASE WHEN auto THEN confidence END) FROM predictions"
+        "avg(CASE WHEN auto THEN confidence END), "
+        "avg(CASE WHEN auto THEN confidence * (1 - confidence) END) FROM predictions"
     ).fetchone()
     [verdicts] = db.execute("SELECT count(*) FROM verdicts").fetchone()
+    chance = 1.96 * sqrt(variance / auto) if auto else None
     watch, checked = watch_desk(db), list_checked(db)
     alarmed, fell = (checked[n - 1].time if n else None for n in (watch.alarm, watch.since))
     return DeskState(
         rows, auto, drawn, drawn - len(checked), verdicts - len(checked), expected,
-        watch, alarmed, fell, list_days(db),
+        chance, watch, alarmed, fell, list_days(db),
     )
 
 # %% ../../nbs/6_run/60_desk.ipynb #91875025

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.config import Config, check_tracker
+from ..core.durations import check_budget
 from ..core.machine import one_heap
 from ..core.provenance import Clock, circumstances, utc_now
 from .dataset import draw_rows, load_rows
@@ -29,6 +30,8 @@ def run_job(
     "Train, evaluate and save a news classifier"
     one_heap()
     check_tracker(cfg.track)
+    if cfg.budget:
+        check_budget(cfg)
     started, clock, say, plan = utc_now(), Clock(), first_process(say), None
     began = time.perf_counter() # for a budget
     place = choose_folder(out, resume)

@@ -30,6 +30,7 @@ from ..data.reading import RawNews
 from .checks import minilm_tokenizer
 from .fixed_test import read_for_run
 from .like import settings_of
+from .patches import DRAWN
 
 # %% ../../nbs/6_run/70_queue.ipynb #507f912b
 def _piece_features(
@@ -155,7 +156,7 @@ def _gather(
         doubt, better = _doubts(rows, len(names), seed)
     except UserError as e: # a rare class must not leave an editor without a queue
         doubt, better = np.zeros(len(rows.texts)), rows.labels
-        notes.append(f"suspect labels were not searched: {e.found}; expected {e.expected}")
+        notes.append(f"similar rows were not compared: {e.found}; expected {e.expected}")
     return _Evidence(rows, names, doubt, better, _twins(rows), said), notes
 
 # %% ../../nbs/6_run/70_queue.ipynb #d1510724
@@ -187,7 +188,7 @@ def _reasons(
     if (twin := known.twins.row[row]) >= 0:
         out.append(f"a near-duplicate, {known.rows.places[twin]}, has {names[labels[twin]]}")
     out += _model_words(known, row)
-    out += ["drawn at random"] * drawn
+    out += [DRAWN] * drawn
     return "; ".join(out) or "next in doubt, although similar rows agree with the label"
 
 def _suggestion(

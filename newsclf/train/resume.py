@@ -49,7 +49,7 @@ from .trainer import FastTrainer
 
 # %% ../../nbs/3_train/21_resume.ipynb #7a267924
 _ELSEWHERE = {
-    *("data", "text", "label", "time", "encoding", "delimiter", "data_revision"),
+    *("data", "test", "text", "label", "time", "encoding", "delimiter", "data_revision"),
     *("model", "revision", "device", "precision", "threads"),
     *("force", "save_steps", "track", "file_precision", "file_confidence"),
     *("teacher", "unlabelled", "patch", "start_from", "old", "old_rows", "with_linear"),
