@@ -2073,6 +2073,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'newsclf.model.saved._saved_names': ('2_model/saved.html#_saved_names', 'newsclf/model/saved.py'),
                                      'newsclf.model.saved._unwritten': ('2_model/saved.html#_unwritten', 'newsclf/model/saved.py'),
                                      'newsclf.model.saved._write_names': ('2_model/saved.html#_write_names', 'newsclf/model/saved.py'),
+                                     'newsclf.model.saved.bert_half': ('2_model/saved.html#bert_half', 'newsclf/model/saved.py'),
                                      'newsclf.model.saved.check_classifier': ( '2_model/saved.html#check_classifier',
                                                                                'newsclf/model/saved.py'),
                                      'newsclf.model.saved.fold_temperature': ( '2_model/saved.html#fold_temperature',

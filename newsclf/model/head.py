@@ -15,7 +15,7 @@ from torch import nn
 from ..core.config import UserError
 from .linear import LinearForSequenceClassification
 from .loading import set_dropout
-from .saved import load_classifier
+from .saved import bert_half, load_classifier
 from .tokenizers import load_tokenizer
 
 # %% ../../nbs/2_model/31_head.ipynb #f523e0c7
@@ -76,7 +76,7 @@ def grown_classifier(
     say:Callable=print, # Takes the line that says what was loaded
 )->tuple: # (model to train, `HeadRows`)
     "Load a saved classifier to train it further with other classes"
-    model, _ = load_classifier(folder, dropout)
+    model = bert_half(load_classifier(folder, dropout)[0])
     if isinstance(model, LinearForSequenceClassification):
         do = "Train a new one on all rows with --model linear: it takes seconds"
         raise UserError("a linear model cannot be trained further", where=str(folder), do=do)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['random_base', 'plain_state', 'own_state', 'save_classifier', 'fold_temperature', 'may_hold', 'SavedFacts',
-           'load_classifier', 'check_classifier', 'model_to_train']
+           'load_classifier', 'check_classifier', 'bert_half', 'model_to_train']
 
 # %% ../../nbs/2_model/30_saved.ipynb #16894fc4
 import json
@@ -374,6 +374,19 @@ def _label_names(
     return [model.config.id2label[i] for i in range(model.config.num_labels)]
 
 # %% ../../nbs/2_model/30_saved.ipynb #b0a968d6
+def bert_half(
+    model, # A classifier
+): # The BERT of a wide model; any other model as it is
+    "Take the BERT out of a wide model, because the linear half is not trained further"
+    if not isinstance(model, WideBertForSequenceClassification):
+        return model
+    told = {k: v for k, v in model.config.to_dict().items() if k != "buckets"}
+    config = transformers.BertConfig.from_dict(told | dict(model_type="bert"))
+    with torch.device("meta"): # no memory: its layers come from the other
+        half = BertForSequenceClassification(config)
+    half.bert, half.dropout, half.classifier = model.bert, model.dropout, model.classifier
+    return half.eval()
+
 def _continue_classifier(
     folder, # A saved classifier
     names:list[str], # Class names in label order
@@ -381,11 +394,10 @@ def _continue_classifier(
     say=print, # Takes the line that says what was loaded
 ):
     "Load a saved classifier to train it further; its labels must be `names`"
-    model, _ = load_classifier(folder, dropout)
-    kinds = {LinearForSequenceClassification: "linear", WideBertForSequenceClassification: "wide"}
-    if kind := kinds.get(type(model)):
+    model = bert_half(load_classifier(folder, dropout)[0])
+    if isinstance(model, LinearForSequenceClassification):
         do = "Train a new one with --model linear, or a BERT with --model minilm"
-        raise UserError(f"a {kind} model cannot be trained further", where=str(folder), do=do)
+        raise UserError("a linear model cannot be trained further", where=str(folder), do=do)
     had = _label_names(model)
     if had != list(names):
         found = f"a classifier with {len(had)} labels ({', '.join(had)})"
