@@ -22,10 +22,12 @@ from newsclf.core.storage import read_sealed_json
 
 STORED = Path(__file__).resolve().parent / "figures/presets.json"
 NEWSCLF = [sys.executable, "-c", "import sys; from newsclf.cli.main import main; sys.exit(main())"]
+ONCE = ["--learning-rate", "1e-4", "--epochs", "1", "--choose-rows", "uncertain", "--train-rows"]
 WAYS = {
     "linear": ["--model", "linear"],
     "fast": ["--preset", "fast"],
-    "fast-20000": ["--preset", "fast", "--train-rows", "20000"],
+    "once-20000": [*ONCE, "20000"],
+    "once-24000": [*ONCE, "24000"],
 }
 
 
