@@ -3136,6 +3136,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'newsclf.run.start._version': ('6_run/start.html#_version', 'newsclf/run/start.py'),
                                    'newsclf.run.start.add_old': ('6_run/start.html#add_old', 'newsclf/run/start.py'),
                                    'newsclf.run.start.beside_start': ('6_run/start.html#beside_start', 'newsclf/run/start.py'),
+                                   'newsclf.run.start.check_old': ('6_run/start.html#check_old', 'newsclf/run/start.py'),
                                    'newsclf.run.start.config_from': ('6_run/start.html#config_from', 'newsclf/run/start.py'),
                                    'newsclf.run.start.find_start': ('6_run/start.html#find_start', 'newsclf/run/start.py'),
                                    'newsclf.run.start.forgetting_words': ('6_run/start.html#forgetting_words', 'newsclf/run/start.py'),

@@ -178,7 +178,7 @@ _BY_NAME:dict[str, Callable] = {
     "class_weights": _check_weights, "threads": check_threads,
     "time_limit": lambda typed: read_duration(typed, "--time-limit"),
     "budget": lambda typed: read_duration(typed, "--budget"),
-    "run": _check_run, "like": _check_run, "start_from": _check_run, "old": _check_data,
+    "run": _check_run, "like": _check_run, "from_run": _check_run, "old": _check_data,
     "path": _check_run, "a": _check_side, "b": _check_side,
     "teacher": _check_teachers, "unlabelled": _check_texts, "patch": _check_patches,
     "report": new_file, "write": new_file, "quarantine": new_file,

@@ -33,7 +33,7 @@ _TEACHER = (
 )
 _OWN = [name for name, s in SETTINGS.items() if s.group == "distillation" and name != "teacher"]
 
-_BEGINNING = ("start_from", "old", "old_rows") # A student begins with a base model
+_BEGINNING = ("from_run", "old", "old_rows") # A student begins with a base model
 
 @with_settings(_OWN)
 def distill(
@@ -44,7 +44,7 @@ def distill(
     if not teacher and not settings["resume"] and not _known_teacher(settings):
         do = "Name a run or a saved classifier: newsclf distill TEACHER"
         raise UserError("no teacher", do=do)
-    return train(teacher=teacher, start_from=None, **settings)
+    return train(teacher=teacher, from_run=None, **settings)
 
 _flags = [*inspect.signature(distill).parameters.values()]
 _flags += [p for n, p in inspect.signature(train).parameters.items() if n not in _BEGINNING]

@@ -61,7 +61,7 @@ class _Which:
     "Another run that this one continues or resembles"
     resume:Annotated[bool, typer.Option("--resume", help=_RESUME)] = False
     like:Annotated[Path | None, typer.Option("--like", help=_LIKE, metavar="RUN")] = None
-    start_from:Annotated[Path | None, typer.Option("--from", help=_FROM, metavar="RUN")] = None
+    from_run:Annotated[Path | None, typer.Option("--from", help=_FROM, metavar="RUN")] = None
 
 # %% ../../nbs/9_cli/20_learning.ipynb #8b0193b8
 _ReportTexts = Annotated[bool | None, typer.Option(
@@ -84,17 +84,17 @@ def _run_settings(
     settings:dict, # Flags by name; None where not typed
 ): # (`Config`, may the report show articles?)
     "Make the configuration, with that of the run where one is resumed or repeated"
-    others = {"--like": run.like, "--from": run.start_from}
+    others = {"--like": run.like, "--from": run.from_run}
     for flag in [flag for flag, path in others.items() if path and run.resume]:
         do = "Give one of them: an interrupted run knows its settings"
         raise UserError(f"--resume and {flag} do not go together", do=do)
-    if run.like and run.start_from:
+    if run.like and run.from_run:
         do = "Give one of them, and type the settings of the other run"
         raise UserError("--like and --from do not go together", do=do)
-    if run.start_from:
+    if run.from_run:
         from newsclf.run.start import config_from
 
-        return config_from(run.start_from, preset=preset, file=config, **settings), True
+        return config_from(run.from_run, preset=preset, file=config, **settings), True
     if run.like:
         from newsclf.run.like import config_like
 

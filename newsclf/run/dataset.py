@@ -22,7 +22,7 @@ from ..model.weights import LINEAR
 from ..train.length import choose_steps
 from .fixed_test import read_for_run
 from .patches import patch_notes
-from .start import add_old, forgetting_words
+from .start import add_old, check_old, forgetting_words
 from .unlabelled import add_unlabelled
 
 # %% ../../nbs/6_run/05_dataset.ipynb #6ab1af6f
@@ -172,6 +172,7 @@ def load_rows(
     say, # Function that shows a line
 )->NewsData:
     "Read the data, split the validation rows, and say what was read"
+    check_old(cfg)
     raw, fixed = read_for_run(cfg)
     read = load_news(cfg, copy_groups, raw)
     grown = add_old(read, cfg)
