@@ -29,7 +29,8 @@ def _basis_words(
     found, f = made.found, made.found.filing
     told = f"{made.labelled:,} articles of the target that have a label"
     if found.how == "weights":
-        told = f"{made.calibration_rows:,} calibration rows, weighted, worth {found.effective:,.0f}"
+        told = f"{made.calibration_rows:,} calibration rows, weighted, "
+        told += f"worth {found.effective:,.0f}"
     shown = "" if f.threshold is None else f"; {f.passed:,} of them auto-filed, {f.wrong} wrong"
     return told + shown + (f"; {found.clipped} weights were cut" if found.clipped else "")
 
@@ -41,6 +42,7 @@ def _screen(
     from newsclf.evaluate.shift import shift_words
 
     new, old = made.found.filing, _threshold_words(made.was)
+    use = f"newsclf predict --model {shlex.quote(made.out)} --input FILE"
     return [
         as_row("target", f"{made.rows:,} different articles in {made.of:,} rows"),
         as_row("unlike", shift_words(made.shift, names)),
@@ -49,7 +51,7 @@ def _screen(
         as_row("auto-filed", f"{made.filed_before:.0%} → {made.filed_after:.0%} of the target"),
         as_row("promised", new.says),
         as_row("model", made.out, wrap=False),
-        as_row("next", f"newsclf predict --model {shlex.quote(made.out)} --input FILE", wrap=False),
+        as_row("next", use, wrap=False),
     ]
 
 # %% ../../nbs/9_cli/44_recalibrate.ipynb #542e97d4

@@ -8,7 +8,6 @@ __all__ = ['config_from', 'Start', 'check_old', 'find_start', 'add_old', 'old_wo
 
 # %% ../../nbs/6_run/02_start.ipynb #75796bca
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +16,6 @@ import pandas as pd
 from datasets import Dataset, DatasetDict, concatenate_datasets
 
 from ..core.config import Config, UserError, make_config
-from ..core.events import Event, Note
 from ..core.machine import silent
 from ..core.provenance import installed_version, without_path
 from ..core.storage import file_digest, read_sealed_json, save_json, user_path

@@ -16,9 +16,6 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..core.config import UserError
-from ..core.machine import show_bars
-from ..core.provenance import program_version
 from newsclf.core.storage import (
     CARD,
     SEAL,
@@ -27,13 +24,24 @@ from newsclf.core.storage import (
     text_digests,
     user_path,
 )
+from newsclf.model.fitted import (
+    SCORES_FILE,
+    CalibrationScores,
+    Fitted,
+    Scored,
+    read_scores,
+    scored,
+    write_scores,
+)
+
+from ..core.config import UserError
+from ..core.machine import show_bars
+from ..core.provenance import program_version
 from ..core.values import as_json, from_json
 from ..data.account import check_columns
 from ..evaluate.filing import Threshold, choose_filing, rows_needed
 from ..evaluate.shift import Shift, compare_rows
 from ..evaluate.target import TargetWeights, target_weights, weighted_cutoff
-from ..model.fitted import SCORES_FILE, CalibrationScores, Fitted, Scored
-from ..model.fitted import read_scores, scored, write_scores
 from ..model.reference import REFERENCE_FILE, Reference, row_digests, write_reference
 from ..predict.inputs import InputOptions, open_input
 from ..predict.opening import model_digest, model_folder, model_name
