@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from .settings import chosen_run, with_settings
 from ..core.rows import as_row
+from .settings import chosen_run, with_settings
 
 # %% ../../nbs/9_cli/44_recalibrate.ipynb #ea8e846c
 def _threshold_words(

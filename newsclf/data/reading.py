@@ -16,6 +16,14 @@ import numpy as np
 import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict
 
+from newsclf.data.classes import (
+    Classes,
+    check_classes,
+    check_enough,
+    join_classes,
+    read_classes,
+    run_classes,
+)
 from newsclf.data.sources import (
     choose_parts,
     find_parts,
@@ -28,14 +36,6 @@ from ..core.config import Config, UserError
 from ..core.storage import file_digest, user_path
 from .account import Account, Rejected, Table, format_account
 from .arrow import arrow_batches, declared_names, wanted_columns
-from newsclf.data.classes import (
-    Classes,
-    check_classes,
-    check_enough,
-    join_classes,
-    read_classes,
-    run_classes,
-)
 from .cleaning import check_cleaning
 from .encodings import check_unchanged
 from .rows import kept_name, news_columns, read_shards

@@ -221,8 +221,8 @@ def _draw_crowd(
     pooled, last = _pooled(counts), len(counts)
     shares = pooled / np.maximum(pooled.sum(1, keepdims=True), 1)
     with _picture(5.4, 4.8) as (ax, svg):
-        how = dict(cmap="Blues", vmin=0, vmax=1, interpolation="none", aspect="auto")
-        ax.imshow(shares, extent=(1, last, last, 1), **how)
+        how:dict[str, Any] = dict(cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        ax.imshow(shares, interpolation="none", extent=(1, last, last, 1), **how)
         ax.set(xlabel=f"predicted, class 1 to {last:,}", ylabel="true", title=title)
     return svg[0]
 

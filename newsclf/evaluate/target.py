@@ -15,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ..core.config import UserError
-from .shift import LEAST
 from ..model.reference import RowFeatures
+from .shift import LEAST
 
 # %% ../../nbs/4_evaluate/19_target.ipynb #dfff938e
 def _columns(

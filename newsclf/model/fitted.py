@@ -98,6 +98,6 @@ def read_scores(
 )->CalibrationScores|None: # None where they were not kept
     "Read how sure a model was of its calibration rows"
     def unpack(found:dict)->CalibrationScores:
-        return CalibrationScores(*(_unpack(found[name]) for name in ("calibration", "other")))
+        return CalibrationScores(_unpack(found["calibration"]), _unpack(found["other"]))
 
     return read_numbers(folder, SCORES_FILE, unpack, _FORMAT, _MOST)

@@ -16,7 +16,6 @@ from ..core.config import UserError
 from .linear import LinearForSequenceClassification
 from .loading import set_dropout
 from .saved import bert_half, load_classifier
-from .tokenizers import load_tokenizer
 
 # %% ../../nbs/2_model/31_head.ipynb #f523e0c7
 @dataclass(frozen=True)

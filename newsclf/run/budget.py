@@ -26,7 +26,7 @@ from newsclf.core.machine import (
     silent,
 )
 
-from ..core.config import Config, UserError
+from ..core.config import Config
 from ..core.durations import check_budget, clock_time
 from ..core.events import Event, Note
 from ..core.provenance import without_path

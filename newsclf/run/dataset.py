@@ -8,6 +8,7 @@ __all__ = ['cut_validation', 'draw_rows', 'small_remarks', 'load_rows']
 # %% ../../nbs/6_run/05_dataset.ipynb #61a334a6
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from datasets import DatasetDict
@@ -22,7 +23,6 @@ from ..model.weights import LINEAR
 from ..train.length import choose_steps
 from .fixed_test import read_for_run
 from .patches import patch_notes
-from .start import add_old, check_old, forgetting_words
 from .unlabelled import add_unlabelled
 
 # %% ../../nbs/6_run/05_dataset.ipynb #6ab1af6f
@@ -167,15 +167,27 @@ def small_remarks(
     return remarks
 
 # %% ../../nbs/6_run/05_dataset.ipynb #a2b9bb47
+def _beginning(
+    cfg:Config, # The run's configuration
+)->Any: # The module `start`; None for a run that begins with no other
+    "Import what a run needs that begins with another one"
+    if not (cfg.start_from or cfg.old or cfg.old_rows):
+        return None
+    # not at the top: it needs torch
+    from newsclf.run import start
+
+    start.check_old(cfg)
+    return start
+
 def load_rows(
     cfg:Config, # The run's configuration
     say, # Function that shows a line
 )->NewsData:
     "Read the data, split the validation rows, and say what was read"
-    check_old(cfg)
+    start = _beginning(cfg)
     raw, fixed = read_for_run(cfg)
     read = load_news(cfg, copy_groups, raw)
-    grown = add_old(read, cfg)
+    grown = start.add_old(read, cfg) if start else read
     news = draw_rows(cut_validation(grown), cfg)
     news = add_unlabelled(news, cfg)
     news = replace(news, patched=patch_notes(raw, news.parts, cfg.patch, cfg.seed))
@@ -191,6 +203,7 @@ def load_rows(
     rows = {part: len(rows) for part, rows in news.parts.items()}
     taught = rows["train"] + rows.get("unlabelled", 0)
     small = small_remarks(cfg, taught, rows["calibration"])
-    for remark in news.remarks + small + forgetting_words(news, cfg):
+    told = start.forgetting_words(news, cfg) if start else []
+    for remark in news.remarks + small + told:
         say(Event(f"note: {remark}", Note("note", remark)))
     return news

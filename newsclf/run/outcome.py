@@ -45,8 +45,8 @@ from ..evaluate.pictures import draw_confusion
 from ..evaluate.report import ReportInput, report_page
 from ..model.linear import LinearForSequenceClassification
 from .budget import forecast_notes
-from .steps import Job, read_history
 from .start import beside_start, start_words
+from .steps import Job, read_history
 from .teacher import beside_teacher, count_teachers, teacher_words
 
 # %% ../../nbs/6_run/12_outcome.ipynb #c623a8cd

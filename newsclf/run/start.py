@@ -10,6 +10,7 @@ __all__ = ['config_from', 'Start', 'check_old', 'find_start', 'add_old', 'old_wo
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -147,7 +148,8 @@ def _of_classes(
     parts = [df for df in (raw.train, raw.validation, raw.test) if df is not None]
     df = pd.concat([df[["label", "line", "digest", "text"]] for df in parts], ignore_index=True)
     said = [raw.classes.names[i] for i in df["label"]]
-    df = df.assign(name=said)[[name in classes for name in said]].drop_duplicates("digest")
+    known = df.assign(name=said)[[name in classes for name in said]]
+    df = cast(pd.DataFrame, known).drop_duplicates("digest")
     return df.assign(label=[names.index(n) for n in df["name"]]).reset_index(drop=True)
 
 def _read_old(
@@ -196,7 +198,8 @@ def _free_rows(
     own = [row_keys(rows["digest"][:]) for rows in news.parts.values()]
     fixed = [record.keys for record in read_vault() if record.kind == "holdout"]
     out = np.concatenate([*own, *fixed, _test_keys(run)])
-    return df[~np.isin(row_keys(df["digest"]), out)].reset_index(drop=True)
+    free = df[~np.isin(row_keys(df["digest"]), out)]
+    return cast(pd.DataFrame, free).reset_index(drop=True)
 
 def _mixed(
     news:NewsData, # With new rows
@@ -287,11 +290,12 @@ def _own_test(
     news:NewsData, # Of the new run
 )->pd.DataFrame: # From `_of_classes`
     "Find test rows of old classes that the old run has not learned from"
-    df = news.parts["test"].to_pandas()[["label", "line", "digest", "text"]]
+    rows = cast(pd.DataFrame, news.parts["test"].to_pandas())
+    df = cast(pd.DataFrame, rows[["label", "line", "digest", "text"]])
     df = df.assign(name=[news.names[i] for i in df["label"]])
     seen = read_seen(start.folder / "model") or SeenRows(row_keys([]), row_keys([]))
     known = np.isin(row_keys(df["digest"]), np.union1d(seen.trained, seen.chosen))
-    return df[df["name"].isin(start.classes) & ~known]
+    return cast(pd.DataFrame, df[df["name"].isin(start.classes) & ~known])
 
 def _old_test(
     start:Start, # The run to begin with
@@ -307,7 +311,8 @@ def _old_test(
     df = pd.concat([*found, here], ignore_index=True).drop_duplicates("digest")
     own = row_keys(df["digest"])
     fresh = np.isin(own, keys) & ~np.isin(own, np.union1d(learned.trained, learned.chosen))
-    return df[fresh].reset_index(drop=True) if fresh.sum() > 1 else None
+    some = cast(pd.DataFrame, df[fresh]).reset_index(drop=True)
+    return some if len(some) > 1 else None
 
 # %% ../../nbs/6_run/02_start.ipynb #eff40792
 def _said_of(
@@ -335,19 +340,19 @@ def beside_start(
     if start is None or df is None:
         return None
     both = [start.folder / "model", out / "model"]
-    tables = [_said_of(folder, df, news.names, device) for folder in both]
+    old, new = (_said_of(folder, df, news.names, device) for folder in both)
     for folder, what in zip(both, ("compare", "train"), strict=True):
         weights = file_digest(folder / "model.safetensors")
         record_look(df["digest"].tolist(), what, weights, "file", silent)
-    found = compare_predictions(*([t] for t in tables), ("the old model", "this model"))
-    save_predictions(tables[0], out / "old.parquet")
+    found = compare_predictions([old], [new], ("the old model", "this model"))
+    save_predictions(old, out / "old.parquet")
     save_json(out / "old.json", as_json(found))
     return found
 
 def start_words(
     found:Comparison | None, # From `beside_start`
     start:Start | None, # From `find_start`
-    reached:dict[str, tuple[float, int]], # Class to recall and rows of the test
+    reached:dict[str, tuple[float | None, int]], # Class to recall and rows of the test
 )->list[str]: # Empty for a run without a start
     "Say what the old classes lost, and what the new ones reach"
     if start is None:
@@ -363,8 +368,10 @@ def start_words(
             lines.append(f"recall of {c.name}: {c.a:.2%} before, {c.b:.2%} now "
                          f"({100 * c.difference:+.1f} points, {low:.1f} to {high:.1f})")
     new = {n: r for n, r in reached.items() if n not in start.classes}
-    return lines + [f"new class {n}: recall {r:.2%} on {rows:,} test rows"
-                    for n, (r, rows) in new.items()]
+    told = [f"new class {n}: recall {r:.2%} on {rows:,} test rows" if r is not None else
+            f"new class {n}: not measured, because the test has no row of it"
+            for n, (r, rows) in new.items()]
+    return [lines[0], *told, *lines[1:]]
 
 def start_facts(
     start:Start | None, # From `find_start`

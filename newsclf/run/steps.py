@@ -17,6 +17,7 @@ from typing import cast
 import numpy as np
 import torch
 from scipy.special import softmax
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from newsclf.core.machine import (
@@ -337,9 +338,10 @@ def _linear_weight(
     rows, tokenizer = job.news.parts["validation"], job.tokenizer
     drawn = np.random.default_rng((job.cfg.seed, 4)).permutation(len(rows))[:_WEIGHED]
     some, keep = rows.select(drawn), job.cfg.truncation
-    both = job.model.eval(), linear.to(job.model.device.type)
-    z = [batch_logits(m, tokenizer, some["text"][:], keep=keep) for m in both]
-    weight = fit_weight(*z, np.asarray(some["label"][:]))
+    nn.Module.to(linear, job.model.device)
+    both = job.model.eval(), linear
+    deep, wide = (batch_logits(m, tokenizer, some["text"][:], keep=keep) for m in both)
+    weight = fit_weight(deep, wide, np.asarray(some["label"][:]))
     for p in linear.parameters():
         p *= weight
     return weight

@@ -11,7 +11,7 @@ import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -110,8 +110,9 @@ def _source(
     "Take what a run keeps of its calibration; `UserError` if it is too little"
     scores, reference = read_scores(clf.folder), clf.reference
     if not clf.calibration or not scores or not reference or reference.own is None:
-        found = "the model keeps too little of its calibration rows; an older newsclf trained it"
-        raise UserError(found, where=str(clf.source), do="Train again")
+        found = "the model keeps too little of its calibration rows"
+        do = "Train again, or name the run itself where this is one of its calibrations"
+        raise UserError(found, where=str(clf.source), do=do)
     return _Source(from_json(Fitted, clf.calibration), reference, scores.other)
 
 def _confidences(
@@ -119,7 +120,7 @@ def _confidences(
 )->Scored: # In the order of its rows
     "Take confidences and outcomes of the calibration rows"
     sure = 1 / (1 + np.exp(-reference.rows.sure.astype(np.float64)))
-    return Scored(sure, reference.right)
+    return Scored(sure, cast(np.ndarray, reference.right))
 
 # %% ../../nbs/6_run/72_target.ipynb #10e24634
 @dataclass(frozen=True)
@@ -142,12 +143,14 @@ def _by_weights(
     confidence, kept = source.fitted.filing.confidence, source.reference
     least, enough = rows_needed(precision, confidence), weights.effective
     if enough < least:
-        found = f"{enough:,.0f} effective calibration rows of {len(kept.rows):,} are like the target"
+        found = f"{enough:,.0f} effective calibration rows of {len(kept.rows):,}"
+        found += " are like the target"
         wanted = f"{least:,} for {100 * precision:g}% precision"
         raise UserError(found, wanted, do=f"{_LABEL}; or lower --precision-target")
     rows, w = _confidences(kept), weights.values
     found = choose_filing(rows, source.other, precision, confidence, w)
-    sets = {c: weighted_cutoff(kept.own, w, float(c)) for c in source.fitted.sets}
+    own = cast(np.ndarray, kept.own)
+    sets = {c: weighted_cutoff(own, w, float(c)) for c in source.fitted.sets}
     return TargetCalibration(found, sets, "weights", enough, weights.clipped)
 
 def _by_labels(

@@ -9,6 +9,8 @@ __all__ = ['fine_tune']
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from newsclf.train.session import (
     Session,
     TrainingResult,
@@ -44,7 +46,10 @@ def _longest_first(
     rows, # From `tokenize_parts`; None where nothing is evaluated
 ): # The same rows
     "Order rows by length: batches hold little padding, and the first needs the most memory"
-    return rows and rows.sort("length", reverse=True, keep_in_memory=True)
+    if rows is None:
+        return None
+    order = np.argsort(-np.asarray(rows["length"][:]), kind="stable")
+    return rows.select(order, keep_in_memory=True)
 
 def _loss_of(
     training:Training, # Its model on its device
