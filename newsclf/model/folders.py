@@ -164,11 +164,11 @@ def _can_classify(
     "Tell whether transformers or newsclf has a text classifier for this model_type"
     import transformers
 
-    from newsclf.model.linear import register_linear
-    from newsclf.model.wide import register_wide
+    from newsclf.model.linear import LinearForSequenceClassification, register_model
+    from newsclf.model.wide import WideBertForSequenceClassification
 
-    register_linear()
-    register_wide()
+    register_model(LinearForSequenceClassification)
+    register_model(WideBertForSequenceClassification)
     if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
         return False
     config = transformers.CONFIG_MAPPING[kind]

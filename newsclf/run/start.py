@@ -48,7 +48,7 @@ def _check_start(
     if not is_finished(run):
         raise UserError("not a finished run", where=str(run), do=do)
     manifest = read_sealed_json(run / "manifest.json", 2**26)
-    theirs = str(manifest.get("origin", {}).get("versions", {}).get("newsclf") or "")
+    theirs = str(manifest.get("versions", {}).get("newsclf") or "")
     ours = installed_version("newsclf") or ""
     if _version(theirs) > _version(ours):
         found, do = f"this run was made by newsclf {theirs}", "Install a newer newsclf"
